@@ -1,0 +1,75 @@
+// The operators forward and varlen_forward on the CPU.
+#include "attention_args.h"
+#include "rows.h"
+
+#include <ATen/Functions.h>
+#include <torch/library.h>
+
+namespace fused_attn::cpu {
+namespace {
+
+using OptionalTensor = std::optional<Tensor>;
+using Result = std::tuple<Tensor, Tensor>;
+
+Result forward(const Tensor& query, const Tensor& key, const Tensor& value, const OptionalTensor& attn_mask,
+               bool is_causal, std::optional<double> scale, const OptionalTensor& alibi_slopes, SymInt window_left,
+               SymInt window_right, double softcap, const OptionalTensor& sinks, std::string_view causal_alignment) {
+  const DenseArgs args =
+      make_forward(query, key, value, attn_mask,
+                   {is_causal, scale, alibi_slopes, window_left, window_right, softcap, sinks}, causal_alignment);
+  const Tensor fp32_sinks = args.rules.sinks.defined() ? args.rules.sinks.to(at::kFloat) : Tensor();
+  const Sequences sequences{args.query, args.key, args.value, args.mask};
+  if (std::optional<State> state = attend_at_once(sequences, args.rules)) {
+    if (fp32_sinks.defined()) {
+      add_sinks(*state, fp32_sinks);
+    }
+    return {state->out, state->lse.contiguous()};
+  }
+  Tensor out = at::empty({args.batch, args.len_q, args.num_heads, args.head_dim_v}, query.options()).transpose(1, 2);
+  Tensor lse = at::empty({args.batch, args.num_heads, args.len_q}, query.options().dtype(at::kFloat));
+  attend_by_rows(sequences, args.rules, PositionBias(args.rules, args.len_q, args.len_k), fp32_sinks, out, lse);
+  return {out, lse};
+}
+
+Result varlen_forward(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& cu_seqlens_q,
+                      const Tensor& cu_seqlens_k, SymInt max_seqlen_q, SymInt max_seqlen_k, bool is_causal,
+                      std::optional<double> scale, const OptionalTensor& alibi_slopes, SymInt window_left,
+                      SymInt window_right, double softcap, const OptionalTensor& sinks) {
+  const PackedArgs args =
+      make_varlen(query, key, value, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k,
+                  {is_causal, scale, alibi_slopes, window_left, window_right, softcap, sinks});
+  Tensor out = at::empty({args.total_q, args.num_heads, args.head_dim}, query.options());
+  Tensor lse = at::empty({args.num_heads, args.total_q}, query.options().dtype(at::kFloat));
+  const Tensor fp32_sinks = args.rules.sinks.defined() ? args.rules.sinks.to(at::kFloat) : Tensor();
+  const int32_t* begin_q = args.cu_seqlens_q.const_data_ptr<int32_t>();
+  const int32_t* begin_k = args.cu_seqlens_k.const_data_ptr<int32_t>();
+  const auto longest = [&](const int32_t* begin) {
+    int32_t length = 1;
+    for (int64_t b = 0; b < args.batch; ++b) {
+      length = std::max(length, begin[b + 1] - begin[b]);
+    }
+    return length;
+  };
+  const PositionBias bias(args.rules, longest(begin_q), longest(begin_k));
+  for (int64_t b = 0; b < args.batch; ++b) {
+    const Range queries{begin_q[b], begin_q[b + 1]};
+    const Range keys{begin_k[b], begin_k[b + 1]};
+    // [T, H, D] -> [1, H, L, D], a view
+    const auto dense = [](const Tensor& packed, Range range) {
+      return packed.narrow(0, range.begin, range.size()).transpose(0, 1).unsqueeze(0);
+    };
+    attend_by_rows({dense(args.query, queries), dense(args.key, keys), dense(args.value, keys), Tensor()}, args.rules,
+                   bias.of_sequence(b), fp32_sinks, dense(out, queries),
+                   lse.narrow(1, queries.begin, queries.size()).unsqueeze(0));
+  }
+  return {out, lse};
+}
+
+} // namespace
+
+TORCH_LIBRARY_IMPL(fused_attn, CPU, m) {
+  m.impl("forward", forward);
+  m.impl("varlen_forward", varlen_forward);
+}
+
+} // namespace fused_attn::cpu

@@ -1,0 +1,131 @@
+#include "tile.h"
+
+#include <ATen/Functions.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace fused_attn::cpu {
+namespace {
+
+constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
+
+/// True for the queries [n, h, i] whose bias hides every key; broadcastable to lse.
+Tensor hidden_rows(const Tile& tile) {
+  if (!tile.is_causal) {
+    return tile.bias.amax(-1).eq(kNegativeInfinity);
+  }
+  // Query i sees keys 0..i: it is hidden while no key up to i has a bias above -inf.
+  const Tensor bias = tile.bias.expand({-1, -1, -1, tile.key.size(2)});
+  return bias.select(2, 0).gt(kNegativeInfinity).cumsum(-1).eq(0).narrow(-1, 0, tile.query.size(2));
+}
+
+/// ATen's fused CPU attention, itself a tiled online softmax over all cores.
+State attend_fused(const Tile& tile) {
+  auto [out, lse] = at::_scaled_dot_product_flash_attention_for_cpu(
+      tile.query, tile.key, tile.value, /*dropout_p=*/0.0, tile.is_causal,
+      tile.bias.defined() ? std::optional<Tensor>(tile.bias) : std::nullopt, tile.scale);
+  return {out, lse};
+}
+
+/// One query for each head: the heads that share a K/V head become the rows of one tile, so that K/V are read once for all
+/// of them and not once for each.
+State attend_grouped_row(const Tile& tile) {
+  const int64_t num_kv_heads = tile.key.size(1);
+  const int64_t group = tile.query.size(1) / num_kv_heads;
+  const auto heads_to_rows = [&](const Tensor& t) { return t.squeeze(2).unflatten(1, {num_kv_heads, group}); };
+  Tile rows = tile;
+  rows.query = heads_to_rows(tile.query);
+  if (tile.bias.defined() && tile.bias.size(1) > 1) {
+    rows.bias = heads_to_rows(tile.bias);
+  }
+  State state = attend_fused(rows);
+  return {state.out.flatten(1, 2).unsqueeze(2), state.lse.flatten(1, 2).unsqueeze(2)};
+}
+
+/// Rows of scores that a core keeps in its cache at a time.
+int64_t score_rows(int64_t len_k) {
+  constexpr int64_t kScores = 1 << 19; // 2 MiB of fp32
+  return std::clamp<int64_t>(kScores / len_k, 8, 64);
+}
+
+/// Scores, softmax and product of one head, for some rows; all in fp32.
+void attend_scores_of_head(const Tensor& query, const Tensor& key_t, const Tensor& value, const Tensor& bias,
+                           double scale, double softcap, Tensor out, Tensor lse) {
+  Tensor scores = at::mm(query.to(at::kFloat).mul(softcap > 0 ? scale / softcap : scale), key_t);
+  if (softcap > 0) {
+    scores.tanh_().mul_(softcap);
+  }
+  if (bias.defined()) {
+    scores.add_(bias);
+  }
+  const Tensor maximum = scores.amax(1, /*keepdim=*/true);
+  // A row that sees nothing has the maximum -inf; 0 in its place keeps -inf - (-inf) = NaN away.
+  const Tensor shift = at::where(maximum.eq(kNegativeInfinity), 0.0, maximum);
+  scores.sub_(shift).exp_();
+  const Tensor sum = scores.sum(1, /*keepdim=*/true);
+  out.copy_(at::mm(scores, value).div_(sum.clamp_min(std::numeric_limits<float>::min())));
+  lse.copy_(sum.log().add_(shift).squeeze(1));
+}
+
+/// Attention by its scores, for what ATen's fused kernel lacks: a soft cap, and values whose head_dim differs.
+State attend_scores(const Tile& tile) {
+  const int64_t batch = tile.query.size(0);
+  const int64_t num_heads = tile.query.size(1);
+  const int64_t len_q = tile.query.size(2);
+  const int64_t group = num_heads / tile.key.size(1);
+  Tensor out = at::empty({batch, len_q, num_heads, tile.value.size(3)}, tile.query.options()).transpose(1, 2);
+  Tensor lse = at::empty({batch, num_heads, len_q}, tile.query.options().dtype(at::kFloat));
+  Tensor bias = tile.bias;
+  if (bias.defined()) {
+    bias = bias.expand({batch, num_heads, len_q, tile.key.size(2)});
+  }
+  const int64_t rows = score_rows(tile.key.size(2));
+  at::parallel_for(0, batch * num_heads, 1, [&](int64_t begin, int64_t end) {
+    const at::AutoDispatchBelowADInplaceOrView below; // this thread has its own dispatch state
+    for (int64_t unit = begin; unit < end; ++unit) {
+      const int64_t n = unit / num_heads;
+      const int64_t h = unit % num_heads;
+      const Tensor key_t = tile.key.select(0, n).select(0, h / group).to(at::kFloat).t();
+      const Tensor value = tile.value.select(0, n).select(0, h / group).to(at::kFloat);
+      for (int64_t i = 0; i < len_q; i += rows) {
+        const int64_t count = std::min(rows, len_q - i);
+        const auto of_head = [&](const Tensor& t) { return t.select(0, n).select(0, h).narrow(0, i, count); };
+        attend_scores_of_head(of_head(tile.query), key_t, value, bias.defined() ? of_head(bias) : bias, tile.scale,
+                              tile.softcap, of_head(out), of_head(lse));
+      }
+    }
+  });
+  return {out, lse};
+}
+
+} // namespace
+
+bool is_fusable(const Tile& tile) {
+  return tile.softcap == 0.0 && tile.query.size(3) == tile.value.size(3);
+}
+
+State attend(const Tile& tile) {
+  if (!is_fusable(tile)) {
+    TORCH_INTERNAL_ASSERT(!tile.is_causal, "the caller turns is_causal into a bias");
+    return attend_scores(tile);
+  }
+  const bool grouped_row = tile.query.size(2) == 1 && tile.query.size(1) != tile.key.size(1);
+  State state = grouped_row ? attend_grouped_row(tile) : attend_fused(tile);
+  if (tile.bias.defined() && tile.bias_may_hide_rows) {
+    state.lse.masked_fill_(hidden_rows(tile), kNegativeInfinity); // ATen's kernel leaves 0 there, and a right output of 0
+  }
+  return state;
+}
+
+void add_sinks(State& state, const Tensor& sinks) {
+  const Tensor lse = at::logaddexp(state.lse, sinks.unsqueeze(-1));
+  // The share of the denominator that the keys have; a row without keys stays 0, also where its sink is -inf.
+  const Tensor share = state.lse.sub(lse).exp_().masked_fill_(state.lse.eq(kNegativeInfinity), 0.0);
+  state.out = state.out.mul(share.unsqueeze(-1)).to(state.out.scalar_type());
+  state.lse = lse;
+}
+
+} // namespace fused_attn::cpu

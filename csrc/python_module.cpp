@@ -1,0 +1,47 @@
+// The Python module torch_fused_attn._C. Importing it registers the operators (library.cpp and the backends); its functions
+// are the shape checks, which the fake kernels in torch_fused_attn/fakes.py call with symbolic sizes.
+#include "attention_args.h"
+#include "cache_args.h"
+
+#include <torch/csrc/utils/pybind.h>
+
+namespace {
+
+using namespace fused_attn;
+using OptionalTensor = std::optional<Tensor>;
+
+void py_check_forward(const Tensor& query, const Tensor& key, const Tensor& value, const OptionalTensor& attn_mask,
+                      bool is_causal, std::optional<double> scale, const OptionalTensor& alibi_slopes,
+                      const SymInt& window_left, const SymInt& window_right, double softcap,
+                      const OptionalTensor& sinks, const std::string& causal_alignment) {
+  check_forward(query, key, value, attn_mask,
+                {is_causal, scale, alibi_slopes, window_left, window_right, softcap, sinks}, causal_alignment);
+}
+
+void py_check_varlen(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& cu_seqlens_q,
+                     const Tensor& cu_seqlens_k, const SymInt& max_seqlen_q, const SymInt& max_seqlen_k, bool is_causal,
+                     std::optional<double> scale, const OptionalTensor& alibi_slopes, const SymInt& window_left,
+                     const SymInt& window_right, double softcap, const OptionalTensor& sinks) {
+  check_varlen(query, key, value, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k,
+               {is_causal, scale, alibi_slopes, window_left, window_right, softcap, sinks});
+}
+
+void py_check_paged(const Tensor& query, const Tensor& key_cache, const Tensor& value_cache, const Tensor& block_table,
+                    const Tensor& seqused_k, const Tensor& cu_seqlens_q, const SymInt& max_seqlen_q, bool is_causal,
+                    std::optional<double> scale, const OptionalTensor& alibi_slopes, const SymInt& window_left,
+                    const SymInt& window_right, double softcap, const OptionalTensor& sinks) {
+  check_paged(query, key_cache, value_cache, block_table, seqused_k, cu_seqlens_q, max_seqlen_q,
+              {is_causal, scale, alibi_slopes, window_left, window_right, softcap, sinks});
+}
+
+} // namespace
+
+PYBIND11_MODULE(_C, m) {
+  m.doc() = "Operators torch.ops.fused_attn.* and their argument checks";
+  m.def("check_forward", &py_check_forward);
+  m.def("check_varlen_forward", &py_check_varlen);
+  m.def("check_paged_forward", &py_check_paged);
+  m.def("check_reshape_and_cache_", &check_reshape_and_cache);
+  m.def("check_copy_blocks_", &check_copy_blocks);
+  m.def("check_merge_states", &check_merge_states);
+}

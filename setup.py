@@ -1,0 +1,80 @@
+"""Builds ``torch_fused_attn._C``: the CPU backend everywhere, and the Objective-C++ backend where torch has MPS."""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from setuptools import setup
+
+ROOT = Path(__file__).parent.resolve()
+MINIMUM_TORCH = (2, 9)
+
+
+def import_torch():
+    """Return torch, or end the build with one sentence that says what is missing."""
+    try:
+        import torch
+    except ImportError as error:
+        sys.exit(
+            f"torch_fused_attn links against PyTorch, which this Python ({sys.executable}) cannot import ({error}): "
+            "install torch 2.9 or newer first, then run pip with --no-build-isolation."
+        )
+    release = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
+    if release < MINIMUM_TORCH:
+        sys.exit(
+            f"torch_fused_attn needs torch {MINIMUM_TORCH[0]}.{MINIMUM_TORCH[1]} or newer, but torch {torch.__version__} "
+            "is installed: upgrade torch, then build again."
+        )
+    return torch, release
+
+
+torch, TORCH_RELEASE = import_torch()
+
+from torch.utils.cpp_extension import BuildExtension, CppExtension  # noqa: E402  (needs the check above)
+
+
+def check_compiler() -> None:
+    """End the build with one sentence when there is no C++ compiler, before anything is compiled."""
+    compiler = os.environ.get("CXX", "c++").split()[0]
+    if shutil.which(compiler) is None:
+        advice = "run `xcode-select --install`" if sys.platform == "darwin" else "run `apt-get install g++`"
+        sys.exit(f"torch_fused_attn needs a C++ compiler, but {compiler!r} is not on PATH: {advice}, or set CXX.")
+
+
+class Build(BuildExtension):
+    """BuildExtension that also records which torch the extension was linked against."""
+
+    def run(self) -> None:
+        """Check for a compiler, compile, and write ``_build_info.py`` next to the extension."""
+        check_compiler()
+        super().run()
+        package = ROOT / "torch_fused_attn" if self.inplace else Path(self.build_lib) / "torch_fused_attn"
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "_build_info.py").write_text(
+            '"""Written by setup.py: what the extension was built against."""\n\n'
+            f'TORCH_VERSION = "{torch.__version__}"\nMPS = {torch.backends.mps.is_built()}\n'
+        )
+
+
+def extension() -> CppExtension:
+    """Return the one extension module; Objective-C++ sources only where torch has MPS."""
+    sources = sorted(ROOT.glob("csrc/*.cpp")) + sorted(ROOT.glob("csrc/cpu/*.cpp"))
+    if torch.backends.mps.is_built():
+        sources += sorted(ROOT.glob("csrc/mps/*.mm"))
+    # torch.utils.cpp_extension adds the -std flag that this torch's headers need.
+    return CppExtension(
+        "torch_fused_attn._C",
+        [str(path.relative_to(ROOT)) for path in sources],
+        include_dirs=[str(ROOT / "csrc")],
+        depends=[str(path) for path in ROOT.glob("csrc/**/*.h")],
+        extra_compile_args=["-O2", "-g0", "-fvisibility=hidden", "-Wall", "-Wno-unknown-pragmas"],
+    )
+
+
+setup(
+    ext_modules=[extension()],
+    cmdclass={"build_ext": Build.with_options(use_ninja=True)},
+    install_requires=[f"torch=={TORCH_RELEASE[0]}.{TORCH_RELEASE[1]}.*"],
+)

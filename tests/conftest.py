@@ -1,0 +1,30 @@
+"""Fixtures that every test shares: the device, the seed, grad mode, and how many examples Hypothesis draws.
+
+The suite runs on one device: ``FUSED_ATTN_TEST_DEVICE=mps pytest`` runs it on that one, the default is ``cpu``.
+``HYPOTHESIS_PROFILE=thorough pytest tests/test_properties.py`` draws 20,000 examples of each property instead of 300.
+"""
+
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+import torch
+
+hypothesis.settings.register_profile("default", max_examples=300, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("thorough", max_examples=20_000, deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def device() -> torch.device:
+    """Return the device of the operators; the references always run on the CPU, where there is float64."""
+    return torch.device(os.environ.get("FUSED_ATTN_TEST_DEVICE", "cpu"))
+
+
+@pytest.fixture(autouse=True)
+def _forward_only() -> Iterator[None]:
+    """Switch grad mode off, since the operators have no backward, and seed torch."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        yield

@@ -1,0 +1,33 @@
+"""Fused attention for PyTorch: ``torch.ops.fused_attn.*``, functions and modules. Forward only.
+
+The functions take and return ordinary tensors; ``docs/operators.md`` defines every argument once.
+"""
+
+from torch_fused_attn._load import load_extension
+from torch_fused_attn._version import __version__
+
+_C = load_extension()
+
+from torch_fused_attn import fakes as _fakes  # noqa: E402, F401  (registers the shape-only kernels; needs the extension)
+from torch_fused_attn.functional import (  # noqa: E402
+    alibi_slopes,
+    fused_attention,
+    fused_attention_paged,
+    fused_attention_varlen,
+)
+from torch_fused_attn.modules import FusedAttention  # noqa: E402
+from torch_fused_attn.multihead import FusedMultiheadAttention  # noqa: E402
+from torch_fused_attn.paged_kv_cache import PagedBatch, PagedKVCache, PagedLayer  # noqa: E402
+
+__all__ = [
+    "FusedAttention",
+    "FusedMultiheadAttention",
+    "PagedBatch",
+    "PagedKVCache",
+    "PagedLayer",
+    "__version__",
+    "alibi_slopes",
+    "fused_attention",
+    "fused_attention_paged",
+    "fused_attention_varlen",
+]

@@ -1,0 +1,104 @@
+"""Shape-only kernels of the operators, for ``torch.compile``, ``torch.export`` and the meta device.
+
+Each runs the very checks of the real kernels (``csrc/attention_args.cpp``, on symbolic sizes) and returns empty tensors with
+the real kernels' shapes, dtypes and strides. The parameters after ``query`` are what the schema says.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torch_fused_attn import _C
+
+
+def _options(
+    is_causal: bool = False,
+    scale: float | None = None,
+    alibi_slopes: Tensor | None = None,
+    window_left: int = -1,
+    window_right: int = -1,
+    softcap: float = 0.0,
+    sinks: Tensor | None = None,
+) -> tuple[Any, ...]:
+    """Return the keyword arguments that the forwards share in the order of the checks' parameters."""
+    return (is_causal, scale, alibi_slopes, window_left, window_right, softcap, sinks)
+
+
+@torch.library.register_fake("fused_attn::forward")
+def _forward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    attn_mask: Tensor | None = None,
+    causal_alignment: str = "bottom_right",
+    **options: Any,
+) -> tuple[Tensor, Tensor]:
+    _C.check_forward(query, key, value, attn_mask, *_options(**options), causal_alignment)
+    batch, num_heads, len_q, _ = query.shape
+    out = query.new_empty((batch, len_q, num_heads, value.shape[3])).transpose(1, 2)
+    return out, query.new_empty((batch, num_heads, len_q), dtype=torch.float32)
+
+
+def _packed_result(query: Tensor) -> tuple[Tensor, Tensor]:
+    total_q, num_heads, _ = query.shape
+    out = query.new_empty(query.shape)
+    return out, query.new_empty((num_heads, total_q), dtype=torch.float32)
+
+
+@torch.library.register_fake("fused_attn::varlen_forward")
+def _varlen_forward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor,
+    max_seqlen_q: int,
+    max_seqlen_k: int,
+    **options: Any,
+) -> tuple[Tensor, Tensor]:
+    _C.check_varlen_forward(
+        query, key, value, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k, *_options(**options)
+    )
+    return _packed_result(query)
+
+
+@torch.library.register_fake("fused_attn::paged_forward")
+def _paged_forward(
+    query: Tensor,
+    key_cache: Tensor,
+    value_cache: Tensor,
+    block_table: Tensor,
+    seqused_k: Tensor,
+    cu_seqlens_q: Tensor,
+    max_seqlen_q: int,
+    **options: Any,
+) -> tuple[Tensor, Tensor]:
+    _C.check_paged_forward(
+        query, key_cache, value_cache, block_table, seqused_k, cu_seqlens_q, max_seqlen_q, *_options(**options)
+    )
+    return _packed_result(query)
+
+
+@torch.library.register_fake("fused_attn::reshape_and_cache_")
+def _reshape_and_cache_(
+    key: Tensor, value: Tensor, key_cache: Tensor, value_cache: Tensor, slot_mapping: Tensor
+) -> None:
+    _C.check_reshape_and_cache_(key, value, key_cache, value_cache, slot_mapping)
+
+
+@torch.library.register_fake("fused_attn::copy_blocks_")
+def _copy_blocks_(key_cache: Tensor, value_cache: Tensor, block_mapping: Tensor) -> None:
+    _C.check_copy_blocks_(key_cache, value_cache, block_mapping)
+
+
+@torch.library.register_fake("fused_attn::merge_states")
+def _merge_states(out_a: Tensor, lse_a: Tensor, out_b: Tensor, lse_b: Tensor) -> tuple[Tensor, Tensor]:
+    _C.check_merge_states(out_a, lse_a, out_b, lse_b)
+    if out_a.dim() == 3:
+        out = out_a.new_empty(out_a.shape)
+    else:
+        batch, num_heads, length, head_dim = out_a.shape
+        out = out_a.new_empty((batch, length, num_heads, head_dim)).transpose(1, 2)
+    return out, lse_a.new_empty(lse_a.shape)
