@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import setup
@@ -36,11 +37,16 @@ from torch.utils.cpp_extension import BuildExtension, CppExtension  # noqa: E402
 
 
 def check_compiler() -> None:
-    """End the build with one sentence when there is no C++ compiler, before anything is compiled."""
+    """End the build with one sentence when there is no C++ compiler or no Python.h, before anything is compiled."""
     compiler = os.environ.get("CXX", "c++").split()[0]
     if shutil.which(compiler) is None:
         advice = "run `xcode-select --install`" if sys.platform == "darwin" else "run `apt-get install g++`"
         sys.exit(f"torch_fused_attn needs a C++ compiler, but {compiler!r} is not on PATH: {advice}, or set CXX.")
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        sys.exit(
+            f"torch_fused_attn needs Python's C headers, but {sysconfig.get_path('include')} has no Python.h: "
+            "run `apt-get install python3-dev`, or use a Python that comes with them."
+        )
 
 
 class Build(BuildExtension):

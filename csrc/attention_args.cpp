@@ -22,8 +22,9 @@ void check_operand(std::string_view op, const char* name, const Tensor& tensor, 
 }
 
 void check_head_dim(std::string_view op, const char* name, const SymInt& head_dim) {
-  FUSED_ATTN_CHECK(head_dim >= 1 && head_dim <= kMaxHeadDim, op, name, "'s head_dim (its last dimension) must be from 1 to ",
-                   kMaxHeadDim, ", but is ", head_dim, "; use F.scaled_dot_product_attention for larger heads");
+  FUSED_ATTN_CHECK(head_dim >= 1 && head_dim <= kMaxHeadDim, op, name,
+                   "'s head_dim (its last dimension) must be from 1 to ", kMaxHeadDim, ", but is ", head_dim,
+                   "; use F.scaled_dot_product_attention for larger heads");
 }
 
 void check_heads(std::string_view op, const SymInt& num_heads, const SymInt& num_kv_heads, const char* key_name) {
@@ -45,8 +46,9 @@ void check_options(std::string_view op, const CommonOptions& options, const Size
                    *options.scale, "; leave it out for 1/sqrt(head_dim)");
   FUSED_ATTN_CHECK(std::isfinite(options.softcap) && options.softcap >= 0, op,
                    "softcap must be a finite number >= 0, but is ", options.softcap, "; 0 turns it off");
-  FUSED_ATTN_CHECK(options.window_left >= -1, op, "window_left must be -1 (unlimited) or a number of keys >= 0, but is ",
-                   options.window_left, "; leave it out for no limit");
+  FUSED_ATTN_CHECK(options.window_left >= -1, op,
+                   "window_left must be -1 (unlimited) or a number of keys >= 0, but is ", options.window_left,
+                   "; leave it out for no limit");
   FUSED_ATTN_CHECK(options.window_right >= -1, op,
                    "window_right must be -1 (unlimited) or a number of keys >= 0, but is ", options.window_right,
                    "; leave it out for no limit");
@@ -57,7 +59,7 @@ void check_options(std::string_view op, const CommonOptions& options, const Size
                      slopes.scalar_type(), "; convert it with .float()");
     const int64_t rank = slopes.dim();
     const bool fits = (rank == 1 || rank == 2) && slopes.sym_size(rank - 1) == sizes.num_heads &&
-        (rank == 1 || slopes.sym_size(0) == sizes.batch);
+                      (rank == 1 || slopes.sym_size(0) == sizes.batch);
     FUSED_ATTN_CHECK(fits, op, "alibi_slopes must be [Hq] or [B, Hq], here [", sizes.num_heads, "] or [", sizes.batch,
                      ", ", sizes.num_heads, "], but its shape is ", slopes.sym_sizes(),
                      "; torch_fused_attn.alibi_slopes(num_heads) makes the usual ones");
@@ -87,8 +89,8 @@ void check_mask(std::string_view op, const Tensor& mask, const Tensor& query, co
     const SymInt size = mask.sym_size(mask.dim() - i);
     fits = size == full[4 - i] || size == 1;
   }
-  FUSED_ATTN_CHECK(fits, op, "attn_mask must be broadcastable to [B, Hq, Lq, Lkv], here [", full[0], ", ", full[1], ", ",
-                   full[2], ", ", full[3], "], but its shape is ", mask.sym_sizes(),
+  FUSED_ATTN_CHECK(fits, op, "attn_mask must be broadcastable to [B, Hq, Lq, Lkv], here [", full[0], ", ", full[1],
+                   ", ", full[2], ", ", full[3], "], but its shape is ", mask.sym_sizes(),
                    "; a padding mask [B, Lkv] becomes mask[:, None, None, :]");
 }
 

@@ -1,10 +1,11 @@
 // One validated, normalised view of an attention call.
 //
-// Data flows one way: schema -> attention_args -> backend. Everything a call can get wrong is refused here, with a sentence
-// that names the argument, what it was and what it must be; no backend checks again.
+// Data flows one way: schema -> attention_args -> backend. Everything a call can get wrong is refused here, with a
+// sentence that names the argument, what it was and what it must be; no backend checks again.
 //
 // Two kinds of check:
-//   check_*()   shapes, dtypes, devices, strides and plain numbers. Works on symbolic sizes, so that the fake (shape-only)
+//   check_*()   shapes, dtypes, devices, strides and plain numbers. Works on symbolic sizes, so that the fake
+//   (shape-only)
 //               kernels of torch.compile and torch.export call the very same code.
 //   make_*()    check_*(), then what lengths and tables *contain* if they are in host memory, then the normalised view.
 //               Contents that live on a device are never copied to the host: its kernels clamp them.
@@ -60,7 +61,8 @@ struct DenseArgs {
   int64_t batch, num_heads, num_kv_heads, len_q, len_k, head_dim, head_dim_v;
 };
 
-/// A packed call: query [Tq, Hq, D]; key and value either packed [Tk, Hkv, D] or caches [num_blocks, block_size, Hkv, D].
+/// A packed call: query [Tq, Hq, D]; key and value either packed [Tk, Hkv, D] or caches [num_blocks, block_size, Hkv,
+/// D].
 struct PackedArgs {
   Tensor query, key, value;
   Tensor cu_seqlens_q; ///< int32 [B + 1]

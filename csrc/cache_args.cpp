@@ -106,22 +106,25 @@ void check_block_pairs(const Tensor& key_cache, const Tensor& block_mapping) {
       FUSED_ATTN_CHECK(block >= 0 && block < num_blocks, op, "block_mapping[", n, ", ", side, "] must be from 0 to ",
                        num_blocks - 1, ", but is ", block);
     }
-    FUSED_ATTN_CHECK(destinations.insert(pairs[2 * n + 1]).second, op, "block_mapping must name each destination once, but ",
-                     pairs[2 * n + 1], " is named again by pair ", n);
+    FUSED_ATTN_CHECK(destinations.insert(pairs[2 * n + 1]).second, op,
+                     "block_mapping must name each destination once, but ", pairs[2 * n + 1],
+                     " is named again by pair ", n);
     sources.insert(pairs[2 * n]);
   }
   for (int64_t n = 0; n < num_pairs; ++n) {
     const bool chained = pairs[2 * n] != pairs[2 * n + 1] && sources.count(pairs[2 * n + 1]) != 0;
-    FUSED_ATTN_CHECK(!chained, op, "block_mapping must not use a block both as a destination and as a source, but pair ",
-                     n, " writes block ", pairs[2 * n + 1], ", which another pair reads; copy them in two calls");
+    FUSED_ATTN_CHECK(!chained, op,
+                     "block_mapping must not use a block both as a destination and as a source, but pair ", n,
+                     " writes block ", pairs[2 * n + 1], ", which another pair reads; copy them in two calls");
   }
 }
 
 void check_merge_states(const Tensor& out_a, const Tensor& lse_a, const Tensor& out_b, const Tensor& lse_b) {
   constexpr std::string_view op = "merge_states";
-  FUSED_ATTN_CHECK(out_a.dim() == 4 || out_a.dim() == 3, op,
-                   "out_a must be [B, H, L, D] as forward returns it or [T, H, D] as varlen_forward does, but its shape is ",
-                   out_a.sym_sizes());
+  FUSED_ATTN_CHECK(
+      out_a.dim() == 4 || out_a.dim() == 3, op,
+      "out_a must be [B, H, L, D] as forward returns it or [T, H, D] as varlen_forward does, but its shape is ",
+      out_a.sym_sizes());
   const bool packed = out_a.dim() == 3;
   check_floating(op, "out_a", out_a);
   check_rank(op, "out_b", out_b, out_a.dim(), packed ? "[T, H, D]" : "[B, H, L, D]");

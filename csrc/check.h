@@ -1,4 +1,5 @@
-// The vocabulary that the argument checks share. Conditions may be symbolic (see attention_args.h), so sizes stay SymInt.
+// The vocabulary that the argument checks share. Conditions may be symbolic (see attention_args.h), so sizes stay
+// SymInt.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,7 +9,8 @@
 
 #include <string_view>
 
-/// Refuses a call with one sentence: which operator, which argument, what it was, what it must be. `condition` is a bool.
+/// Refuses a call with one sentence: which operator, which argument, what it was, what it must be. `condition` is a
+/// bool.
 #define FUSED_ATTN_CHECK(condition, op, ...) TORCH_CHECK(condition, "fused_attn.", op, ": ", __VA_ARGS__)
 /// The same for a condition on sizes that torch.compile may have left open (a SymBool).
 #define FUSED_ATTN_CHECK_SYM(condition, op, ...) TORCH_SYM_CHECK(condition, "fused_attn.", op, ": ", __VA_ARGS__)

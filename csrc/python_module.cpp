@@ -1,5 +1,5 @@
-// The Python module torch_fused_attn._C. Importing it registers the operators (library.cpp and the backends); its functions
-// are the shape checks, which the fake kernels in torch_fused_attn/fakes.py call with symbolic sizes.
+// The Python module torch_fused_attn._C. Importing it registers the operators (library.cpp and the backends); its
+// functions are the shape checks, which the fake kernels in torch_fused_attn/fakes.py call with symbolic sizes.
 #include "attention_args.h"
 #include "cache_args.h"
 

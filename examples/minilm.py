@@ -1,7 +1,8 @@
 """all-MiniLM-L6-v2, a sentence encoder, in plain PyTorch; the caller supplies the attention.
 
-The encoder is BERT's (J. Devlin et al., "BERT", NAACL 2019, section 3) as distilled by W. Wang et al. ("MiniLM", NeurIPS
-2020); a text's embedding is the normalised mean of its tokens' (N. Reimers and I. Gurevych, "Sentence-BERT", EMNLP 2019).
+The encoder is BERT's (J. Devlin et al., "BERT", NAACL 2019, section 3) as distilled by W. Wang et al. ("MiniLM",
+NeurIPS 2020); a text's embedding is the normalised mean of its tokens' hidden states (N. Reimers and I. Gurevych,
+"Sentence-BERT", EMNLP 2019, section 3), as the model's card says.
 """
 
 import importlib.util
@@ -97,11 +98,12 @@ def embed_padded(encoder: Encoder, texts: Sequence[Sequence[int]], attention: Ca
     Args:
         encoder: the model.
         texts: token ids of B texts.
-        attention: called as ``attention(query, key, value, attn_mask=mask)`` with [B, num_heads, L, head_dim] and a bool
-            mask [B, 1, 1, L]: ``F.scaled_dot_product_attention`` or a ``FusedAttention``.
+        attention: called as ``attention(query, key, value, attn_mask=mask)`` with [B, num_heads, L, head_dim] and a
+            bool mask [B, 1, 1, L]: ``F.scaled_dot_product_attention`` or a ``FusedAttention``.
 
     Returns:
         fp32 [B, width], each row of length 1.
+
     """
     lengths = torch.tensor([len(text) for text in texts], device=encoder.device)
     token_ids = nn.utils.rnn.pad_sequence([torch.tensor(text) for text in texts], batch_first=True).to(encoder.device)
@@ -118,7 +120,7 @@ def embed_padded(encoder: Encoder, texts: Sequence[Sequence[int]], attention: Ca
 
 
 def embed_packed(encoder: Encoder, texts: Sequence[Sequence[int]]) -> Tensor:
-    """Embed texts as one batch, packed one after another without padding; arguments and result as :func:`embed_padded`."""
+    """Embed texts as one batch, packed one after another without padding; otherwise as :func:`embed_padded`."""
     lengths = [len(text) for text in texts]
     token_ids = torch.tensor([token for text in texts for token in text], device=encoder.device)
     positions = torch.cat([torch.arange(length) for length in lengths]).to(encoder.device)

@@ -1,7 +1,8 @@
 """The cases that the operators are run on: every factor's levels, the inputs that they stand for, and pairs of them.
 
 A case picks one level of each factor. All combinations would be millions, so :func:`all_pairs` picks cases such that
-every two levels of different factors meet in at least one of them.
+every two levels of different factors meet in at least one of them. This file has dense attention's cases and what all
+operators share; ``packed_cases.py`` has those of packed and paged attention.
 """
 
 import itertools
@@ -18,7 +19,7 @@ Shape = tuple[int, int, int, int]
 
 
 class Case(NamedTuple):
-    """One level of each factor; see FACTORS."""
+    """One level of each factor of dense attention."""
 
     dtype: torch.dtype
     head_dims: tuple[int, int]  # of query and key, and of value
@@ -36,7 +37,7 @@ class Case(NamedTuple):
     @property
     def batch(self) -> int:
         """Two, so that batch strides matter, but one where the float64 reference would take long."""
-        return 2 if self.heads[0] * self.lengths[0] * self.lengths[1] <= 2**19 else 1
+        return 2 if self.heads[0] * self.lengths[0] * self.lengths[1] <= 2**17 else 1
 
 
 # Tile sizes are powers of two from 16 to 512; a length just below, at and just above each, on either side, and 0 and 1.
@@ -164,7 +165,7 @@ def make_keywords(names: str, batch: int, heads: int, dtype: torch.dtype, device
         "right": {"window_right": 9},
         "right0": {"window_right": 0},
         "alibi": {"alibi_slopes": slopes},
-        "batch_alibi": {"alibi_slopes": slopes * torch.tensor([1.0, 0.3, 2.0, 0.7])[:batch, None]},
+        "batch_alibi": {"alibi_slopes": slopes * (1 + torch.arange(batch) % 4 / 2)[:, None]},
         "softcap": {"softcap": 1.5},
         "sinks": {"sinks": sinks.to(dtype)},
         "fp32_sinks": {"sinks": sinks},
@@ -191,41 +192,43 @@ def make_inputs(case: Case, device: torch.device) -> tuple[list[Tensor], dict]:
     return LAYOUTS[case.layout](shapes, **options), keywords
 
 
-FACTORS = (DTYPES, HEAD_DIMS, HEADS, LENGTHS, list(LAYOUTS), MASKS, KEYWORDS)
-
-
-def _is_affordable(case: Case) -> bool:
-    """Leave out what takes the float64 reference more than about half a second; the operators would accept it."""
-    (heads, _), (queries, keys) = case.heads, case.lengths
-    return heads * queries * keys * (32 + sum(case.head_dims)) <= 2**28
-
-
-def all_pairs(seed: int = 0, candidates: int = 30) -> list[Case]:
-    """Cover every affordable pair of levels: start each case from an uncovered pair, fill in what covers most others."""
-    generator = random.Random(seed)
-    columns = list(itertools.combinations(range(len(FACTORS)), 2))
-    uncovered = {
-        ((a, i), (b, j)): None for a, b in columns for i in range(len(FACTORS[a])) for j in range(len(FACTORS[b]))
-    }
+def all_pairs(*factors: list, is_affordable: Callable[..., bool], candidates: int = 30) -> list[tuple]:
+    """Cover every two levels of different factors: start from an uncovered pair, fill in what covers most others."""
+    generator = random.Random(0)
+    columns = list(itertools.combinations(range(len(factors)), 2))
 
     def pairs(levels: list[int]) -> list[tuple]:
         return [((a, levels[a]), (b, levels[b])) for a, b in columns]
 
+    grids = (itertools.product(range(len(factors[a])), range(len(factors[b]))) for a, b in columns)
+    uncovered = {((a, i), (b, j)): None for (a, b), grid in zip(columns, grids, strict=True) for i, j in grid}
     cases = []
     while uncovered:
         start = next(iter(uncovered))
         best, gain = None, 0
         for _ in range(candidates):
-            levels = [generator.randrange(len(factor)) for factor in FACTORS]
+            levels = [generator.randrange(len(factor)) for factor in factors]
             for column, level in start:
                 levels[column] = level
+            case = tuple(factor[i] for factor, i in zip(factors, levels, strict=True))
             new = sum(pair in uncovered for pair in pairs(levels))
-            if new > gain and _is_affordable(Case(*(f[i] for f, i in zip(FACTORS, levels, strict=True)))):
-                best, gain = levels, new
+            if new > gain and is_affordable(*case):
+                best, gain = (case, pairs(levels)), new
         if best is None:
-            del uncovered[start]  # no affordable case has this pair
+            del uncovered[start]  # only unaffordable cases were found that have this pair
             continue
-        cases.append(Case(*(factor[i] for factor, i in zip(FACTORS, best, strict=True))))
-        for pair in pairs(best):
+        cases.append(best[0])
+        for pair in best[1]:
             uncovered.pop(pair, None)
     return cases
+
+
+def _is_affordable(dtype: torch.dtype, dims: tuple, heads: tuple, lengths: tuple, *_: str) -> bool:
+    """Leave out what takes the float64 reference more than about half a second; the operators would accept it."""
+    return heads[0] * lengths[0] * lengths[1] * (32 + sum(dims)) <= 2**27
+
+
+def dense_cases() -> list[Case]:
+    """Return the table of cases for ``forward``."""
+    factors = (DTYPES, HEAD_DIMS, HEADS, LENGTHS, list(LAYOUTS), MASKS, KEYWORDS)
+    return [Case(*levels) for levels in all_pairs(*factors, is_affordable=_is_affordable)]

@@ -59,10 +59,11 @@ def attention(
         visible &= j <= origin + window_right
     score = score.masked_fill(~visible, -torch.inf)
 
-    lse = score.logsumexp(dim=-1)
     if sinks is not None:
-        lse = torch.logaddexp(lse, sinks.cpu().to(softmax_dtype)[:, None])
-    weight = torch.exp(score - lse.masked_fill(lse == -torch.inf, 0.0)[..., None])
+        score = torch.cat([score, sinks.cpu().to(softmax_dtype)[:, None, None].expand(*score.shape[:3], 1)], dim=-1)
+
+    lse = score.logsumexp(dim=-1)
+    weight = score.softmax(dim=-1).masked_fill(lse[..., None] == -torch.inf, 0.0)[..., : k.shape[2]]
     return weight.to(dtype) @ v, lse
 
 

@@ -1,6 +1,6 @@
 """Fused attention for PyTorch: ``torch.ops.fused_attn.*``, functions and modules. Forward only.
 
-The functions take and return ordinary tensors; ``docs/operators.md`` defines every argument once.
+The docstrings of the functions define the operators; ``docs/operators.md`` says which is which and what is checked where.
 """
 
 from torch_fused_attn._load import load_extension
@@ -9,6 +9,7 @@ from torch_fused_attn._version import __version__
 _C = load_extension()
 
 from torch_fused_attn import fakes as _fakes  # noqa: E402, F401  (registers the shape-only kernels; needs the extension)
+from torch_fused_attn.cache_ops import copy_blocks_, merge_states, reshape_and_cache_  # noqa: E402
 from torch_fused_attn.functional import (  # noqa: E402
     alibi_slopes,
     fused_attention,
@@ -27,7 +28,10 @@ __all__ = [
     "PagedLayer",
     "__version__",
     "alibi_slopes",
+    "copy_blocks_",
     "fused_attention",
     "fused_attention_paged",
     "fused_attention_varlen",
+    "merge_states",
+    "reshape_and_cache_",
 ]

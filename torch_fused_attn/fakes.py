@@ -4,12 +4,17 @@ Each runs the very checks of the real kernels (``csrc/attention_args.cpp``, on s
 the real kernels' shapes, dtypes and strides. The parameters after ``query`` are what the schema says.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from torch_fused_attn import _C
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+# torch's own decorator has no types.
+_register_fake = cast(Callable[[str], Callable[[_Function], _Function]], torch.library.register_fake)
 
 
 def _options(
@@ -25,7 +30,7 @@ def _options(
     return (is_causal, scale, alibi_slopes, window_left, window_right, softcap, sinks)
 
 
-@torch.library.register_fake("fused_attn::forward")
+@_register_fake("fused_attn::forward")
 def _forward(
     query: Tensor,
     key: Tensor,
@@ -47,7 +52,7 @@ def _packed_result(query: Tensor) -> tuple[Tensor, Tensor]:
     return out, query.new_empty((num_heads, total_q), dtype=torch.float32)
 
 
-@torch.library.register_fake("fused_attn::varlen_forward")
+@_register_fake("fused_attn::varlen_forward")
 def _varlen_forward(
     query: Tensor,
     key: Tensor,
@@ -64,7 +69,7 @@ def _varlen_forward(
     return _packed_result(query)
 
 
-@torch.library.register_fake("fused_attn::paged_forward")
+@_register_fake("fused_attn::paged_forward")
 def _paged_forward(
     query: Tensor,
     key_cache: Tensor,
@@ -81,19 +86,19 @@ def _paged_forward(
     return _packed_result(query)
 
 
-@torch.library.register_fake("fused_attn::reshape_and_cache_")
+@_register_fake("fused_attn::reshape_and_cache_")
 def _reshape_and_cache_(
     key: Tensor, value: Tensor, key_cache: Tensor, value_cache: Tensor, slot_mapping: Tensor
 ) -> None:
     _C.check_reshape_and_cache_(key, value, key_cache, value_cache, slot_mapping)
 
 
-@torch.library.register_fake("fused_attn::copy_blocks_")
+@_register_fake("fused_attn::copy_blocks_")
 def _copy_blocks_(key_cache: Tensor, value_cache: Tensor, block_mapping: Tensor) -> None:
     _C.check_copy_blocks_(key_cache, value_cache, block_mapping)
 
 
-@torch.library.register_fake("fused_attn::merge_states")
+@_register_fake("fused_attn::merge_states")
 def _merge_states(out_a: Tensor, lse_a: Tensor, out_b: Tensor, lse_b: Tensor) -> tuple[Tensor, Tensor]:
     _C.check_merge_states(out_a, lse_a, out_b, lse_b)
     if out_a.dim() == 3:

