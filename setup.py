@@ -25,8 +25,8 @@ def import_torch():
     release = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
     if release < MINIMUM_TORCH:
         sys.exit(
-            f"torch_fused_attn needs torch {MINIMUM_TORCH[0]}.{MINIMUM_TORCH[1]} or newer, but torch {torch.__version__} "
-            "is installed: upgrade torch, then build again."
+            f"torch_fused_attn needs torch {MINIMUM_TORCH[0]}.{MINIMUM_TORCH[1]} or newer, "
+            f"but torch {torch.__version__} is installed: upgrade torch, then build again."
         )
     return torch, release
 
@@ -62,6 +62,9 @@ class Build(BuildExtension):
             '"""Written by setup.py: what the extension was built against."""\n\n'
             f'TORCH_VERSION = "{torch.__version__}"\nMPS = {torch.backends.mps.is_built()}\n'
         )
+        if torch.backends.mps.is_built() and (ROOT / "metal").is_dir():
+            # The kernels travel as source and are compiled on the Mac that runs them.
+            shutil.copytree(ROOT / "metal", package / "metal", dirs_exist_ok=True)
 
 
 def extension() -> CppExtension:

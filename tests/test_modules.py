@@ -96,6 +96,7 @@ def test_gradients_are_refused_but_sinks_never_ask_for_one(device):
 
 
 def test_compile(device):
+    torch.compiler.reset()
     module = FusedAttention(**every_option(device))
     compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
     for len_kv in (9, 10, 11):  # the second length makes the graph dynamic

@@ -296,6 +296,7 @@ def _whole_step(batch, query, key, value):
 @pytest.mark.parametrize("made", ["outside", "inside"])
 def test_compile(device, made):
     """Layers made outside of the compiled function and inside; prefill and decode make the shapes dynamic."""
+    torch.compiler.reset()
     if made == "outside":
         compiled = _layers_made_outside(torch.compile(Decoder(), fullgraph=True, backend="aot_eager"))
     else:
@@ -305,6 +306,7 @@ def test_compile(device, made):
 
 def test_compile_of_both_layers_at_once(device):
     """Two layers' caches are views of one tensor, both written in one graph."""
+    torch.compiler.reset()
 
     def both(query, key, value, first, second):
         return torch.stack([Decoder()(query, key, value, first), Decoder()(query, key + 1, value, second)])
@@ -326,8 +328,12 @@ def test_cache_outlives_inference_mode(device):
     batch = cache.append([other], [2], new, new)
     query = tokens(device, 2)
     dense = [torch.cat([old, new]).transpose(0, 1)[None] for old in (key, value)]
-    expected = fused_attention(query.transpose(0, 1)[None], *dense, is_causal=True)
-    torch.testing.assert_close(batch.layer(0).attend(query), expected[0].transpose(0, 1))
+    expected = fused_attention(query.transpose(0, 1)[None], *dense, is_causal=True)[0].transpose(0, 1)
+    torch.testing.assert_close(batch.layer(0).attend(query), expected)
+
+    torch.compiler.reset()
+    decoder = torch.compile(Decoder(), fullgraph=True, backend="aot_eager")
+    decoder(query, new, new, batch.layer(0))  # torch lets nobody but its own mode write into an inference tensor
 
 
 # ----- Errors: one sentence, and nothing has changed
@@ -615,9 +621,9 @@ class CacheMachine(RuleBasedStateMachine):
                 continue
             self.check_contents(batch, [self.model[i][:length] for i, length in lengths.items()])
             fresh.append((batch, lengths))
-        self.batches = fresh
+        self.batches = fresh[-3:]
 
 
 def test_all_operations_together(device):
-    limits = settings(max_examples=min(settings().max_examples, 1000) // 3, stateful_step_count=25)
+    limits = settings(max_examples=min(settings().max_examples, 3000) // 6, stateful_step_count=25)
     run_state_machine_as_test(lambda: CacheMachine(device), settings=limits)
