@@ -319,6 +319,20 @@ def test_compile_of_both_layers_at_once(device):
     torch.testing.assert_close(_run_steps(step, device), _run_steps(_whole_step, device))
 
 
+def test_compiled_code_refuses_a_stale_batch(device):
+    torch.compiler.reset()
+    cache = PagedKVCache(8, 4, HEADS, HEAD_DIM, device=device)
+    sequence_id = cache.allocate()
+    layer = cache.reserve([sequence_id], [3]).layer(0)
+    compiled = torch.compile(Decoder(), backend="aot_eager")
+    compiled(*[tokens(device, 3) for _ in range(3)], layer)
+    cache.free(sequence_id)
+    before = cache.key_cache.clone()
+    with pytest.raises(RuntimeError, match="PagedBatch: it is stale, because sequence 0 was freed"):
+        compiled(*[tokens(device, 3) for _ in range(3)], layer)
+    assert torch.equal(cache.key_cache, before)
+
+
 def test_cache_outlives_inference_mode(device):
     with torch.inference_mode():
         cache = PagedKVCache(4, 4, HEADS, HEAD_DIM, device=device)

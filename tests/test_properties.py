@@ -12,16 +12,20 @@ from torch import Tensor
 
 from torch_fused_attn import fused_attention, fused_attention_paged, fused_attention_varlen
 
-LENGTH = st.one_of(st.integers(0, 8), st.integers(0, 150))  # short ones are as likely as all others together
+LENGTH = st.one_of(st.integers(0, 8), st.integers(0, 70))  # short ones are as likely as all others together
 HEAD_DIM = st.one_of(st.sampled_from([1, 8, 64, 128, 256]), st.integers(1, 256))
-HEADS = st.tuples(st.integers(1, 4), st.integers(1, 4)).map(lambda x: (x[0] * x[1], x[1]))  # query and key/value heads
-WINDOW = st.one_of(st.just(-1), st.integers(0, 4), st.integers(0, 200))
+HEADS = st.tuples(st.integers(1, 3), st.integers(1, 3)).map(lambda x: (x[0] * x[1], x[1]))  # query and key/value heads
+WINDOW = st.one_of(st.just(-1), st.integers(0, 4), st.integers(0, 100))
 LOGIT = st.floats(-8.0, 8.0, width=32)
 SEED = st.integers(0, 2**16)
 
 
 class Options(NamedTuple):
-    """The keywords that all forwards share, as plain data."""
+    """The keywords that all forwards share, as plain data.
+
+    scale and softcap stay in a range in which fp32 resolves the scores: with scale 2, head_dim 256 and softcap 0.1, say,
+    partial sums of about 30 are rounded before they become scores below 0.1, and any two orders of summation disagree.
+    """
 
     is_causal: bool
     scale: float | None
@@ -45,11 +49,11 @@ def options(draw: st.DrawFn, heads: int, batch: int) -> Options:
     slopes = per_head if batch == 0 else st.one_of(per_head, st.lists(per_head, min_size=batch, max_size=batch))
     return Options(
         is_causal=draw(st.booleans()),
-        scale=draw(st.one_of(st.none(), st.floats(-2.0, 2.0))),
+        scale=draw(st.one_of(st.none(), st.floats(-0.25, 0.25))),
         alibi_slopes=draw(st.one_of(st.none(), slopes)),
         window_left=draw(WINDOW),
         window_right=draw(WINDOW),
-        softcap=draw(st.one_of(st.just(0.0), st.floats(0.1, 50.0))),
+        softcap=draw(st.one_of(st.just(0.0), st.floats(0.5, 50.0))),
         sinks=draw(st.one_of(st.none(), per_head)),
     )
 
@@ -74,7 +78,7 @@ class Dense(NamedTuple):
 
 @st.composite
 def dense(draw: st.DrawFn, dtypes: list[torch.dtype] = DTYPES) -> Dense:
-    batch, heads = draw(st.integers(1, 3)), draw(HEADS)
+    batch, heads = draw(st.integers(1, 2)), draw(HEADS)
     lengths, dims = draw(st.tuples(LENGTH, LENGTH)), draw(st.tuples(HEAD_DIM, HEAD_DIM))
     dtype = draw(st.sampled_from(dtypes))
     return Dense(dtype, batch, heads, lengths, dims, draw(options(heads[0], batch)), draw(SEED))
@@ -100,7 +104,7 @@ class Packed(NamedTuple):
 
 @st.composite
 def packed(draw: st.DrawFn) -> Packed:
-    heads, lengths = draw(HEADS), draw(st.lists(st.tuples(LENGTH, LENGTH), max_size=4))
+    heads, lengths = draw(HEADS), draw(st.lists(st.tuples(LENGTH, LENGTH), max_size=3))
     dtype, dim = draw(st.sampled_from(DTYPES)), draw(HEAD_DIM)
     return Packed(dtype, heads, lengths, dim, draw(options(heads[0], len(lengths))), draw(SEED))
 

@@ -213,10 +213,13 @@ std::tuple<Tensor, Tensor> paged_forward(const Tensor& query, const Tensor& key_
       }
     }
   };
-  if (groups >= at::get_num_threads()) {
+  // Waking the other cores costs more than the arithmetic of a few short sequences.
+  constexpr int64_t kWorthSharing = 1 << 18;
+  const int64_t work = args.num_heads * args.total_q * max_len_k * args.head_dim;
+  if (groups >= at::get_num_threads() && work >= kWorthSharing) {
     at::parallel_for(0, groups, 1, attend_groups);
   } else {
-    attend_groups(0, groups); // ATen's fused attention shares out the queries inside
+    attend_groups(0, groups); // ATen's fused attention shares out long queries inside
   }
   return {out, lse};
 }

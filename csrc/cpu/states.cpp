@@ -1,4 +1,5 @@
-// The operator merge_states on the CPU: the attention over two sets of keys from the attention over each.
+#include "states.h"
+
 #include "cache_args.h"
 
 #include <ATen/Functions.h>
@@ -7,30 +8,32 @@
 #include <limits>
 
 namespace fused_attn::cpu {
+
+MergeWeights merge_weights(const Tensor& lse, int64_t dim) {
+  // Where no part saw a key softmax is NaN, from -inf - (-inf); such a row has no weights.
+  const Tensor nothing = lse.eq(-std::numeric_limits<float>::infinity());
+  return {lse.softmax(dim).masked_fill_(nothing, 0.0), lse.logsumexp(dim)};
+}
+
 namespace {
 
+/// The operator: the attention over two sets of keys from the attention over each.
 std::tuple<Tensor, Tensor> merge_states(const Tensor& out_a, const Tensor& lse_a, const Tensor& out_b,
                                         const Tensor& lse_b) {
   check_merge_states(out_a, lse_a, out_b, lse_b);
-  const float none = -std::numeric_limits<float>::infinity();
-  const Tensor maximum = at::maximum(lse_a, lse_b);
-  const Tensor shift = maximum.masked_fill(maximum.eq(none), 0.0); // -inf - (-inf) would be NaN
-  const Tensor weight_a = lse_a.sub(shift).exp_();
-  const Tensor weight_b = lse_b.sub(shift).exp_();
-  const Tensor sum = weight_a.add(weight_b);
-  const Tensor denominator = sum.masked_fill(sum.eq(0.0), 1.0);
+  const auto [weights, lse] = merge_weights(at::stack({lse_a, lse_b}), 0);
   const bool packed = out_a.dim() == 3; // out [T, H, D] has lse [H, T]
-  const auto share = [&](const Tensor& out, const Tensor& lse, const Tensor& weight) {
-    const auto along = [&](const Tensor& t) { return (packed ? t.t() : t).unsqueeze(-1); };
-    // A side that saw no key counts for nothing, whatever its rows hold.
-    return out.mul(along(weight.div(denominator))).masked_fill_(along(lse.eq(none)), 0.0);
+  const auto share = [&](const Tensor& out, const Tensor& weight) {
+    const Tensor along = (packed ? weight.t() : weight).unsqueeze(-1);
+    // A side that counts for nothing does so whatever its rows hold.
+    return out.mul(along).masked_fill_(along.eq(0.0), 0.0);
   };
-  const Tensor sum_out = share(out_a, lse_a, weight_a).add_(share(out_b, lse_b, weight_b));
-  const int64_t d = out_a.size(-1);
-  Tensor out = packed ? at::empty({out_a.size(0), out_a.size(1), d}, out_a.options())
-                      : at::empty({out_a.size(0), out_a.size(2), out_a.size(1), d}, out_a.options()).transpose(1, 2);
-  out.copy_(sum_out);
-  return {out, at::empty(lse_a.sizes(), lse_a.options()).copy_(sum.log().add_(shift))};
+  const int64_t head_dim = out_a.size(-1);
+  Tensor out =
+      packed ? at::empty({out_a.size(0), out_a.size(1), head_dim}, out_a.options())
+             : at::empty({out_a.size(0), out_a.size(2), out_a.size(1), head_dim}, out_a.options()).transpose(1, 2);
+  out.copy_(share(out_a, weights[0]).add_(share(out_b, weights[1])));
+  return {out, lse};
 }
 
 } // namespace

@@ -1,11 +1,14 @@
 #include "tile.h"
 
+#include "states.h"
+
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <limits>
+#include <vector>
 
 namespace fused_attn::cpu {
 namespace {
@@ -30,9 +33,48 @@ State attend_fused(const Tile& tile) {
   return {out, lse};
 }
 
+/// The tile with its keys in parts, each with a core of its own, and the parts merged.
+State attend_split(const Tile& tile, int64_t splits) {
+  const int64_t len_k = tile.key.size(2);
+  std::vector<Tensor> outs(splits);
+  std::vector<Tensor> lses(splits);
+  at::parallel_for(0, splits, 1, [&](int64_t begin, int64_t end) {
+    const at::AutoDispatchBelowADInplaceOrView below; // this thread has its own dispatch state
+    for (int64_t split = begin; split < end; ++split) {
+      const int64_t first = len_k * split / splits;
+      const int64_t count = len_k * (split + 1) / splits - first;
+      Tile part = tile;
+      part.key = tile.key.narrow(2, first, count);
+      part.value = tile.value.narrow(2, first, count);
+      if (tile.bias.defined() && tile.bias.size(3) > 1) {
+        part.bias = tile.bias.narrow(3, first, count);
+      }
+      State state = attend_fused(part);
+      if (part.bias.defined()) {
+        // A part may hide all its keys from a query that sees others.
+        state.lse.masked_fill_(hidden_rows(part), kNegativeInfinity);
+      }
+      outs[split] = state.out;
+      lses[split] = state.lse;
+    }
+  });
+  const auto [weights, lse] = merge_weights(at::stack(lses), 0);
+  const Tensor out = at::stack(outs).mul(weights.unsqueeze(-1)).sum(0);
+  return {out.to(tile.query.scalar_type()), lse};
+}
+
+/// Parts into which the keys of a tile with few rows are split, so that every core has some.
+int64_t num_splits(const Tile& tile) {
+  constexpr int64_t kFewestKeys = 1024;
+  const int64_t cores = at::in_parallel_region() ? 1 : at::get_num_threads();
+  return tile.query.size(0) * tile.query.size(1) >= cores
+             ? 1
+             : std::clamp<int64_t>(tile.key.size(2) / kFewestKeys, 1, cores);
+}
+
 /// One query for each head: the heads that share a K/V head become the rows of one tile, so that K/V are read once for
 /// all of them and not once for each.
-State attend_grouped_row(const Tile& tile) {
+State attend_row(const Tile& tile) {
   const int64_t num_kv_heads = tile.key.size(1);
   const int64_t group = tile.query.size(1) / num_kv_heads;
   const auto heads_to_rows = [&](const Tensor& t) { return t.squeeze(2).unflatten(1, {num_kv_heads, group}); };
@@ -41,7 +83,8 @@ State attend_grouped_row(const Tile& tile) {
   if (tile.bias.defined() && tile.bias.size(1) > 1) {
     rows.bias = heads_to_rows(tile.bias);
   }
-  State state = attend_fused(rows);
+  const int64_t splits = num_splits(rows);
+  const State state = splits > 1 ? attend_split(rows, splits) : attend_fused(rows);
   return {state.out.flatten(1, 2).unsqueeze(2), state.lse.flatten(1, 2).unsqueeze(2)};
 }
 
@@ -114,8 +157,9 @@ State attend(const Tile& tile) {
     TORCH_INTERNAL_ASSERT(!tile.is_causal, "the caller turns is_causal into a bias");
     return attend_scores(tile);
   }
-  const bool grouped_row = tile.query.size(2) == 1 && tile.query.size(1) != tile.key.size(1);
-  State state = grouped_row ? attend_grouped_row(tile) : attend_fused(tile);
+  // With as many K/V heads as cores, or more, and no group to fold, ATen's kernel needs no help: nothing to rearrange.
+  const bool plain = tile.query.size(1) == tile.key.size(1) && num_splits(tile) == 1;
+  State state = tile.query.size(2) > 1 || plain ? attend_fused(tile) : attend_row(tile);
   if (tile.bias.defined() && tile.bias_may_hide_rows) {
     state.lse.masked_fill_(hidden_rows(tile),
                            kNegativeInfinity); // ATen's kernel leaves 0 there, and a right output of 0
