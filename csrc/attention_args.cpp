@@ -2,6 +2,8 @@
 
 #include "check.h"
 
+#include <ATen/Functions.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -178,6 +180,17 @@ void check_paged_contents(const PackedArgs& args) {
 }
 
 } // namespace
+
+bool is_token_major(const Tensor& like) {
+  return like.sym_stride(1) < like.sym_stride(2);
+}
+
+Tensor empty_like_heads(const Tensor& like, int64_t head_dim) {
+  if (is_token_major(like)) {
+    return at::empty({like.size(0), like.size(2), like.size(1), head_dim}, like.options()).transpose(1, 2);
+  }
+  return at::empty({like.size(0), like.size(1), like.size(2), head_dim}, like.options());
+}
 
 void check_forward(const Tensor& query, const Tensor& key, const Tensor& value, const std::optional<Tensor>& attn_mask,
                    const CommonOptions& options, std::string_view causal_alignment) {

@@ -74,6 +74,12 @@ struct PackedArgs {
   int64_t block_size; ///< paged only, else 0
 };
 
+/// Whether an output that follows the layout of [B, H, L, D] is [B, L, H, D] in memory: where the heads of a token lie
+/// next to each other in `like`, as those of a transposed [B, L, H, D] do. Otherwise it is contiguous.
+bool is_token_major(const Tensor& like);
+/// An uninitialised [B, H, L, head_dim] in that layout, with the other sizes of `like`.
+Tensor empty_like_heads(const Tensor& like, int64_t head_dim);
+
 void check_forward(const Tensor& query, const Tensor& key, const Tensor& value, const std::optional<Tensor>& attn_mask,
                    const CommonOptions& options, std::string_view causal_alignment);
 DenseArgs make_forward(const Tensor& query, const Tensor& key, const Tensor& value,

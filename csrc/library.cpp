@@ -8,7 +8,8 @@
   "SymInt window_left=-1, SymInt window_right=-1, float softcap=0.0, Tensor? sinks=None"
 
 TORCH_LIBRARY(fused_attn, m) {
-  const std::vector<at::Tag> tags = {at::Tag::pt2_compliant_tag};
+  // needs_exact_strides: outputs are laid out as inputs are, so that a compiler must not lay the inputs out anew.
+  const std::vector<at::Tag> tags = {at::Tag::pt2_compliant_tag, at::Tag::needs_exact_strides};
 
   m.def("forward(Tensor query, Tensor key, Tensor value, *, Tensor? attn_mask=None, " FUSED_ATTN_COMMON
         ", str causal_alignment=\"bottom_right\") -> (Tensor out, Tensor lse)",

@@ -39,6 +39,7 @@ void py_check_paged(const Tensor& query, const Tensor& key_cache, const Tensor& 
 PYBIND11_MODULE(_C, m) {
   m.doc() = "Operators torch.ops.fused_attn.* and their argument checks";
   m.def("check_forward", &py_check_forward);
+  m.def("is_token_major", &is_token_major);
   m.def("check_varlen_forward", &py_check_varlen);
   m.def("check_paged_forward", &py_check_paged);
   m.def("check_reshape_and_cache_", &check_reshape_and_cache);

@@ -30,6 +30,14 @@ def _options(
     return (is_causal, scale, alibi_slopes, window_left, window_right, softcap, sinks)
 
 
+def _empty_like_heads(like: Tensor, head_dim: int) -> Tensor:
+    """Return an empty [B, H, L, head_dim] in the layout that the operators give their outputs."""
+    batch, num_heads, length, _ = like.shape
+    if _C.is_token_major(like):
+        return like.new_empty((batch, length, num_heads, head_dim)).transpose(1, 2)
+    return like.new_empty((batch, num_heads, length, head_dim))
+
+
 @_register_fake("fused_attn::forward")
 def _forward(
     query: Tensor,
@@ -42,7 +50,7 @@ def _forward(
 ) -> tuple[Tensor, Tensor]:
     _C.check_forward(query, key, value, attn_mask, *_options(**options), causal_alignment)
     batch, num_heads, len_q, _ = query.shape
-    out = query.new_empty((batch, len_q, num_heads, value.shape[3])).transpose(1, 2)
+    out = _empty_like_heads(query, value.shape[3])
     return out, query.new_empty((batch, num_heads, len_q), dtype=torch.float32)
 
 
@@ -101,9 +109,5 @@ def _copy_blocks_(key_cache: Tensor, value_cache: Tensor, block_mapping: Tensor)
 @_register_fake("fused_attn::merge_states")
 def _merge_states(out_a: Tensor, lse_a: Tensor, out_b: Tensor, lse_b: Tensor) -> tuple[Tensor, Tensor]:
     _C.check_merge_states(out_a, lse_a, out_b, lse_b)
-    if out_a.dim() == 3:
-        out = out_a.new_empty(out_a.shape)
-    else:
-        batch, num_heads, length, head_dim = out_a.shape
-        out = out_a.new_empty((batch, length, num_heads, head_dim)).transpose(1, 2)
+    out = out_a.new_empty(out_a.shape) if out_a.dim() == 3 else _empty_like_heads(out_a, out_a.shape[3])
     return out, lse_a.new_empty(lse_a.shape)

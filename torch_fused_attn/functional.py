@@ -85,8 +85,9 @@ def fused_attention(
         return_lse: also return the logarithm of the softmax's denominator.
 
     Returns:
-        out [B, Hq, Lq, Dv] in query's dtype, laid out in memory as [B, Lq, Hq, Dv], so that
-        ``out.transpose(1, 2).flatten(2)`` is a view; with ``return_lse`` also lse fp32 [B, Hq, Lq], natural logarithm.
+        out [B, Hq, Lq, Dv] in query's dtype; with ``return_lse`` also lse fp32 [B, Hq, Lq], natural logarithm. out is laid
+        out as query is: where query is a transposed [B, Lq, Hq, D], ``out.transpose(1, 2).flatten(2)`` is a view; otherwise
+        out is contiguous.
         A query that sees no key has out 0 and lse -inf (with sinks: the sink).
 
     Raises:

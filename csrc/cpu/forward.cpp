@@ -11,6 +11,18 @@ namespace {
 using OptionalTensor = std::optional<Tensor>;
 using Result = std::tuple<Tensor, Tensor>;
 
+/// A result of ATen's in the layout that the operator promises, copied only if it has another.
+Tensor laid_out_as(const Tensor& query, const Tensor& out) {
+  const bool token_major = is_token_major(query);
+  const Tensor inner = token_major ? out.transpose(1, 2) : out;
+  if (!inner.is_contiguous()) {
+    return empty_like_heads(query, out.size(3)).copy_(out);
+  }
+  // Dimensions of size 1 may have any stride in a contiguous tensor; the promised ones are exact.
+  const Tensor exact = inner.view({-1}).view(inner.sizes());
+  return token_major ? exact.transpose(1, 2) : exact;
+}
+
 Result forward(const Tensor& query, const Tensor& key, const Tensor& value, const OptionalTensor& attn_mask,
                bool is_causal, std::optional<double> scale, const OptionalTensor& alibi_slopes, SymInt window_left,
                SymInt window_right, double softcap, const OptionalTensor& sinks, std::string_view causal_alignment) {
@@ -23,9 +35,9 @@ Result forward(const Tensor& query, const Tensor& key, const Tensor& value, cons
     if (fp32_sinks.defined()) {
       add_sinks(*state, fp32_sinks);
     }
-    return {state->out, state->lse.contiguous()};
+    return {laid_out_as(query, state->out), state->lse.contiguous()};
   }
-  Tensor out = at::empty({args.batch, args.len_q, args.num_heads, args.head_dim_v}, query.options()).transpose(1, 2);
+  Tensor out = empty_like_heads(query, args.head_dim_v);
   Tensor lse = at::empty({args.batch, args.num_heads, args.len_q}, query.options().dtype(at::kFloat));
   attend_by_rows(sequences, args.rules, PositionBias(args.rules, args.len_q, args.len_k), fp32_sinks, out, lse);
   return {out, lse};

@@ -1,5 +1,6 @@
 #include "states.h"
 
+#include "attention_args.h"
 #include "cache_args.h"
 
 #include <ATen/Functions.h>
@@ -28,10 +29,7 @@ std::tuple<Tensor, Tensor> merge_states(const Tensor& out_a, const Tensor& lse_a
     // A side that counts for nothing does so whatever its rows hold.
     return out.mul(along).masked_fill_(along.eq(0.0), 0.0);
   };
-  const int64_t head_dim = out_a.size(-1);
-  Tensor out =
-      packed ? at::empty({out_a.size(0), out_a.size(1), head_dim}, out_a.options())
-             : at::empty({out_a.size(0), out_a.size(2), out_a.size(1), head_dim}, out_a.options()).transpose(1, 2);
+  Tensor out = packed ? at::empty(out_a.sizes(), out_a.options()) : empty_like_heads(out_a, out_a.size(3));
   out.copy_(share(out_a, weights[0]).add_(share(out_b, weights[1])));
   return {out, lse};
 }

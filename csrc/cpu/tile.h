@@ -21,7 +21,7 @@ struct Tile {
 
 /// What merging and returning need: the outputs and the logarithms of the softmax's denominators.
 struct State {
-  Tensor out; ///< [N, Hq, Lq, Dv], dtype of the query, in memory [N, Lq, Hq, Dv]
+  Tensor out; ///< [N, Hq, Lq, Dv], dtype of the query
   Tensor lse; ///< fp32 [N, Hq, Lq], natural logarithm; -inf where no key was seen
 };
 
