@@ -5,7 +5,9 @@ from types import ModuleType
 
 import torch
 
-_REBUILD = "rebuild it for this torch with `pip install --force-reinstall --no-build-isolation --no-deps torch-fused-attn`"
+_REBUILD = (
+    "rebuild it for this torch with `pip install --force-reinstall --no-build-isolation --no-deps torch-fused-attn`"
+)
 
 
 def _release(version: str) -> tuple[str, ...]:

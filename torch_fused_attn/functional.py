@@ -1,9 +1,30 @@
 """The functional interface: thin, typed wrappers of ``torch.ops.fused_attn``."""
 
 import math
+from typing import Literal, TypedDict, overload
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
+
+
+class AttentionOptions(TypedDict, total=False):
+    """The keyword arguments that the three forms of attention share; :func:`fused_attention` defines them."""
+
+    is_causal: bool
+    scale: float | None
+    alibi_slopes: Tensor | None
+    window_left: int
+    window_right: int
+    softcap: float
+    sinks: Tensor | None
+
+
+class DenseOptions(AttentionOptions, total=False):
+    """What :func:`fused_attention` takes besides."""
+
+    attn_mask: Tensor | None
+    causal_alignment: str
 
 
 def alibi_slopes(num_heads: int, *, device: torch.device | str | None = None) -> Tensor:
@@ -36,6 +57,18 @@ def alibi_slopes(num_heads: int, *, device: torch.device | str | None = None) ->
     return torch.tensor(slopes, dtype=torch.float32, device=device)
 
 
+@overload
+def fused_attention(
+    query: Tensor, key: Tensor, value: Tensor, *, return_lse: Literal[False] = ..., **options: Unpack[DenseOptions]
+) -> Tensor: ...
+@overload
+def fused_attention(
+    query: Tensor, key: Tensor, value: Tensor, *, return_lse: Literal[True], **options: Unpack[DenseOptions]
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def fused_attention(
+    query: Tensor, key: Tensor, value: Tensor, *, return_lse: bool = ..., **options: Unpack[DenseOptions]
+) -> Tensor | tuple[Tensor, Tensor]: ...
 def fused_attention(
     query: Tensor,
     key: Tensor,
@@ -113,6 +146,45 @@ def fused_attention(
     return (out, lse) if return_lse else out
 
 
+@overload
+def fused_attention_varlen(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor,
+    max_seqlen_q: int,
+    max_seqlen_k: int,
+    *,
+    return_lse: Literal[False] = ...,
+    **options: Unpack[AttentionOptions],
+) -> Tensor: ...
+@overload
+def fused_attention_varlen(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor,
+    max_seqlen_q: int,
+    max_seqlen_k: int,
+    *,
+    return_lse: Literal[True],
+    **options: Unpack[AttentionOptions],
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def fused_attention_varlen(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor,
+    max_seqlen_q: int,
+    max_seqlen_k: int,
+    *,
+    return_lse: bool = ...,
+    **options: Unpack[AttentionOptions],
+) -> Tensor | tuple[Tensor, Tensor]: ...
 def fused_attention_varlen(
     query: Tensor,
     key: Tensor,
@@ -179,6 +251,45 @@ def fused_attention_varlen(
     return (out, lse) if return_lse else out
 
 
+@overload
+def fused_attention_paged(
+    query: Tensor,
+    key_cache: Tensor,
+    value_cache: Tensor,
+    block_table: Tensor,
+    seqused_k: Tensor,
+    cu_seqlens_q: Tensor,
+    max_seqlen_q: int,
+    *,
+    return_lse: Literal[False] = ...,
+    **options: Unpack[AttentionOptions],
+) -> Tensor: ...
+@overload
+def fused_attention_paged(
+    query: Tensor,
+    key_cache: Tensor,
+    value_cache: Tensor,
+    block_table: Tensor,
+    seqused_k: Tensor,
+    cu_seqlens_q: Tensor,
+    max_seqlen_q: int,
+    *,
+    return_lse: Literal[True],
+    **options: Unpack[AttentionOptions],
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def fused_attention_paged(
+    query: Tensor,
+    key_cache: Tensor,
+    value_cache: Tensor,
+    block_table: Tensor,
+    seqused_k: Tensor,
+    cu_seqlens_q: Tensor,
+    max_seqlen_q: int,
+    *,
+    return_lse: bool = ...,
+    **options: Unpack[AttentionOptions],
+) -> Tensor | tuple[Tensor, Tensor]: ...
 def fused_attention_paged(
     query: Tensor,
     key_cache: Tensor,
