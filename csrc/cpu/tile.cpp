@@ -88,30 +88,50 @@ State attend_row(const Tile& tile) {
   return {state.out.flatten(1, 2).unsqueeze(2), state.lse.flatten(1, 2).unsqueeze(2)};
 }
 
-/// Rows of scores that a core keeps in its cache at a time.
-int64_t score_rows(int64_t len_q, int64_t len_k) {
-  constexpr int64_t kScores = 1 << 19; // 2 MiB of fp32
-  return std::min(len_q, std::clamp<int64_t>(kScores / len_k, 8, 64));
+/// Scores that a core keeps in its cache at a time: 1 MiB of fp32.
+constexpr int64_t kScores = 1 << 18;
+
+/// Query heads of one batch element that are computed together: neighbours, all with a K/V head of their own, or all
+/// with the same one.
+struct HeadRun {
+  int64_t n, begin, count;
+};
+
+/// All heads of the tile in runs of at most `longest`.
+std::vector<HeadRun> head_runs(const Tile& tile, int64_t longest) {
+  const int64_t num_heads = tile.query.size(1);
+  const int64_t group = num_heads / tile.key.size(1);
+  const int64_t limit = group == 1 ? num_heads : group; // a run ends where the next K/V head's group begins
+  std::vector<HeadRun> runs;
+  for (int64_t n = 0; n < tile.query.size(0); ++n) {
+    for (int64_t first = 0; first < num_heads; first += limit) {
+      for (int64_t begin = first; begin < first + limit; begin += longest) {
+        runs.push_back({n, begin, std::min(longest, first + limit - begin)});
+      }
+    }
+  }
+  return runs;
 }
 
-/// Attention of some rows of one head by its scores, in fp32. `scores` is a buffer [rows, Lkv] that a thread uses again
-/// and again, because memory fresh from the system costs more than the arithmetic.
-void attend_scores_of_head(const Tensor& query, const Tensor& key_t, const Tensor& value, const Tensor& bias,
+/// Attention of some rows of a run of heads by its scores, in fp32: query [heads, rows, D], key_t [heads, D, Lkv].
+/// `scores` is a buffer [heads, rows, Lkv] that a thread uses again and again, because memory fresh from the system
+/// costs more than the arithmetic.
+void attend_scores_of_rows(const Tensor& query, const Tensor& key_t, const Tensor& value, const Tensor& bias,
                            double scale, double softcap, Tensor scores, Tensor out, Tensor lse) {
-  at::mm_out(scores, query.to(at::kFloat).mul(softcap > 0 ? scale / softcap : scale), key_t);
+  at::bmm_out(scores, query.to(at::kFloat).mul(softcap > 0 ? scale / softcap : scale), key_t);
   if (softcap > 0) {
     scores.tanh_().mul_(softcap);
   }
   if (bias.defined()) {
     scores.add_(bias);
   }
-  const Tensor maximum = scores.amax(1, /*keepdim=*/true);
+  const Tensor maximum = scores.amax(-1, /*keepdim=*/true);
   // A row that sees nothing has the maximum -inf; 0 in its place keeps -inf - (-inf) = NaN away.
   const Tensor shift = maximum.masked_fill(maximum.eq(kNegativeInfinity), 0.0);
   scores.sub_(shift).exp_();
-  const Tensor sum = scores.sum(1, /*keepdim=*/true);
-  out.copy_(at::mm(scores, value).div_(sum.clamp_min(std::numeric_limits<float>::min())));
-  lse.copy_(sum.log().add_(shift).squeeze(1));
+  const Tensor sum = scores.sum(-1, /*keepdim=*/true);
+  out.copy_(at::bmm(scores, value).div_(sum.clamp_min(std::numeric_limits<float>::min())));
+  lse.copy_(sum.log().add_(shift).squeeze(-1));
 }
 
 /// Attention by its scores, for what ATen's fused kernel lacks: a soft cap, and values whose head_dim differs.
@@ -119,27 +139,39 @@ State attend_scores(const Tile& tile) {
   const int64_t batch = tile.query.size(0);
   const int64_t num_heads = tile.query.size(1);
   const int64_t len_q = tile.query.size(2);
+  const int64_t len_k = tile.key.size(2);
   const int64_t group = num_heads / tile.key.size(1);
-  Tensor out = at::empty({batch, len_q, num_heads, tile.value.size(3)}, tile.query.options()).transpose(1, 2);
+  Tensor out = at::empty({batch, num_heads, len_q, tile.value.size(3)}, tile.query.options());
   Tensor lse = at::empty({batch, num_heads, len_q}, tile.query.options().dtype(at::kFloat));
   Tensor bias = tile.bias;
   if (bias.defined()) {
-    bias = bias.expand({batch, num_heads, len_q, tile.key.size(2)});
+    bias = bias.expand({batch, num_heads, len_q, len_k});
   }
-  const int64_t rows = score_rows(len_q, tile.key.size(2));
-  at::parallel_for(0, batch * num_heads, 1, [&](int64_t begin, int64_t end) {
+  const int64_t rows = std::min(len_q, std::clamp<int64_t>(kScores / len_k, 8, 64));
+  const int64_t cores = at::get_num_threads();
+  const int64_t for_every_core = std::max<int64_t>(1, batch * num_heads / cores);
+  const int64_t heads = std::clamp<int64_t>(kScores / (rows * len_k), 1, for_every_core);
+  const std::vector<HeadRun> runs = head_runs(tile, heads);
+  at::parallel_for(0, static_cast<int64_t>(runs.size()), 1, [&](int64_t begin, int64_t end) {
     const at::AutoDispatchBelowADInplaceOrView below; // this thread has its own dispatch state
-    const Tensor scores = at::empty({rows, tile.key.size(2)}, lse.options());
-    for (int64_t unit = begin; unit < end; ++unit) {
-      const int64_t n = unit / num_heads;
-      const int64_t h = unit % num_heads;
-      const Tensor key_t = tile.key.select(0, n).select(0, h / group).to(at::kFloat).t();
-      const Tensor value = tile.value.select(0, n).select(0, h / group).to(at::kFloat);
+    const Tensor buffer = at::empty({heads * rows * len_k}, lse.options());
+    for (int64_t r = begin; r < end; ++r) {
+      const HeadRun& run = runs[r];
+      // [Hkv, Lkv, D] -> fp32 [heads, Lkv, D]; of a shared K/V head a view
+      const auto of_kv_heads = [&](const Tensor& t) {
+        const int64_t count = group == 1 ? run.count : 1;
+        return t.select(0, run.n).narrow(0, run.begin / group, count).to(at::kFloat).expand({run.count, -1, -1});
+      };
+      const Tensor key_t = of_kv_heads(tile.key).transpose(1, 2);
+      const Tensor value = of_kv_heads(tile.value);
       for (int64_t i = 0; i < len_q; i += rows) {
         const int64_t count = std::min(rows, len_q - i);
-        const auto of_head = [&](const Tensor& t) { return t.select(0, n).select(0, h).narrow(0, i, count); };
-        attend_scores_of_head(of_head(tile.query), key_t, value, bias.defined() ? of_head(bias) : bias, tile.scale,
-                              tile.softcap, scores.narrow(0, 0, count), of_head(out), of_head(lse));
+        const auto of_heads = [&](const Tensor& t) {
+          return t.select(0, run.n).narrow(0, run.begin, run.count).narrow(1, i, count);
+        };
+        const Tensor scores = buffer.narrow(0, 0, run.count * count * len_k).view({run.count, count, len_k});
+        attend_scores_of_rows(of_heads(tile.query), key_t, value, bias.defined() ? of_heads(bias) : bias, tile.scale,
+                              tile.softcap, scores, of_heads(out), of_heads(lse));
       }
     }
   });
