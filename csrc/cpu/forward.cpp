@@ -39,7 +39,21 @@ Result forward(const Tensor& query, const Tensor& key, const Tensor& value, cons
   }
   Tensor out = empty_like_heads(query, args.head_dim_v);
   Tensor lse = at::empty({args.batch, args.num_heads, args.len_q}, query.options().dtype(at::kFloat));
-  attend_by_rows(sequences, args.rules, PositionBias(args.rules, args.len_q, args.len_k), fp32_sinks, out, lse);
+  const PositionBias bias(args.rules, args.len_q, args.len_k);
+  std::vector<RowTask> tasks;
+  if (!args.mask.defined()) {
+    tasks.push_back({sequences, bias, out, lse});
+  } else {
+    // A mask makes a bias of its own for each tile; one element of the batch at a time bounds its memory.
+    for (int64_t n = 0; n < args.batch; ++n) {
+      const auto element = [n](const Tensor& t) { return t.size(0) == 1 ? t : t.narrow(0, n, 1); };
+      tasks.push_back({{element(args.query), element(args.key), element(args.value), element(args.mask)},
+                       bias.of_sequence(n),
+                       element(out),
+                       element(lse)});
+    }
+  }
+  attend_by_rows(tasks, args.rules, fp32_sinks);
   return {out, lse};
 }
 
@@ -62,6 +76,7 @@ Result varlen_forward(const Tensor& query, const Tensor& key, const Tensor& valu
     return length;
   };
   const PositionBias bias(args.rules, longest(begin_q), longest(begin_k));
+  std::vector<RowTask> tasks;
   for (int64_t b = 0; b < args.batch; ++b) {
     const Range queries{begin_q[b], begin_q[b + 1]};
     const Range keys{begin_k[b], begin_k[b + 1]};
@@ -69,10 +84,12 @@ Result varlen_forward(const Tensor& query, const Tensor& key, const Tensor& valu
     const auto dense = [](const Tensor& packed, Range range) {
       return packed.narrow(0, range.begin, range.size()).transpose(0, 1).unsqueeze(0);
     };
-    attend_by_rows({dense(args.query, queries), dense(args.key, keys), dense(args.value, keys), Tensor()}, args.rules,
-                   bias.of_sequence(b), fp32_sinks, dense(out, queries),
-                   lse.narrow(1, queries.begin, queries.size()).unsqueeze(0));
+    tasks.push_back({{dense(args.query, queries), dense(args.key, keys), dense(args.value, keys), Tensor()},
+                     bias.of_sequence(b),
+                     dense(out, queries),
+                     lse.narrow(1, queries.begin, queries.size()).unsqueeze(0)});
   }
+  attend_by_rows(tasks, args.rules, fp32_sinks);
   return {out, lse};
 }
 

@@ -1,8 +1,10 @@
 #include "rows.h"
 
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 
+#include <atomic>
 #include <limits>
 
 namespace fused_attn::cpu {
@@ -11,6 +13,8 @@ namespace {
 /// Queries in a tile that leaves out keys its queries do not see: few enough to leave out most of them, and as many as
 /// ATen's fused attention takes at once.
 constexpr int64_t kTileRows = 64;
+/// Queries in a tile that all see the same keys: enough to pay for reading those keys once more for each tile.
+constexpr int64_t kWholeRows = 256;
 /// Largest bias that is written out for a tile, in bytes; it bounds the extra memory of masks.
 constexpr int64_t kBiasBytes = 16 << 20;
 
@@ -54,68 +58,33 @@ TileBias make_tile_bias(const Sequences& sequences, const Positions& positions, 
   return result;
 }
 
-/// Queries in a tile.
-int64_t tile_rows(const Sequences& sequences, const ScoreRules& rules, bool writes_bias) {
+/// Some queries of a task.
+struct Job {
+  const RowTask* task;
+  Range queries;
+};
+
+/// Queries in a tile, where tiles are shared out among cores, and where the work inside of each is.
+int64_t tile_rows(const RowTask& task, const ScoreRules& rules, bool share_tiles) {
+  const Sequences& sequences = task.sequences;
   const int64_t len_q = sequences.query.size(2);
   const int64_t num_heads = sequences.query.size(0) * sequences.query.size(1);
-  int64_t rows = len_q;
+  int64_t rows = share_tiles ? kWholeRows : len_q;
   if (rules.limits_keys()) {
     // ATen shares its work out by heads and runs of 32 queries: a tile must hold enough of both for every core.
-    rows = std::max(kTileRows, 32 * ((at::get_num_threads() + num_heads - 1) / num_heads));
+    const int64_t for_every_core = 32 * ((at::get_num_threads() + num_heads - 1) / num_heads);
+    rows = share_tiles ? kTileRows : std::max(kTileRows, for_every_core);
   }
-  if (writes_bias) {
-    const int64_t bias_heads =
-        rules.alibi_slopes.defined() ? num_heads : sequences.mask.size(0) * sequences.mask.size(1);
-    const int64_t bytes_per_row = bias_heads * sequences.key.size(2) * static_cast<int64_t>(sizeof(float));
-    rows = std::min(rows, std::max<int64_t>(8, kBiasBytes / bytes_per_row));
+  if (sequences.mask.defined()) {
+    const int64_t heads = rules.alibi_slopes.defined() ? num_heads : sequences.mask.size(0) * sequences.mask.size(1);
+    const int64_t bytes_per_row = heads * sequences.key.size(2) * static_cast<int64_t>(sizeof(float));
+    const int64_t bytes = share_tiles ? kBiasBytes / at::get_num_threads() : kBiasBytes;
+    rows = std::min(rows, std::max<int64_t>(8, bytes / bytes_per_row));
   }
   return std::min(rows, len_q);
 }
 
-/// One element of the batch.
-Sequences element(const Sequences& sequences, int64_t n) {
-  const auto one = [n](const Tensor& t) { return t.narrow(0, n, 1); };
-  const bool own_mask = sequences.mask.defined() && sequences.mask.size(0) > 1;
-  return {one(sequences.query), one(sequences.key), one(sequences.value),
-          own_mask ? one(sequences.mask) : sequences.mask};
-}
-
-void attend_tiles(const Sequences& sequences, const ScoreRules& rules, const PositionBias& position_bias,
-                  const Tensor& sinks, bool writes_bias, const Tensor& out, const Tensor& lse) {
-  const Positions positions(rules, sequences.query.size(2), sequences.key.size(2));
-  const Range seeing = positions.queries_of({0, positions.len_k});
-  for (const Range blind : {Range{0, seeing.begin}, Range{seeing.end, positions.len_q}}) {
-    if (blind.size() > 0) {
-      fill_unseen(out.narrow(2, blind.begin, blind.size()), lse.narrow(2, blind.begin, blind.size()), sinks);
-    }
-  }
-  const int64_t rows = tile_rows(sequences, rules, writes_bias);
-  for (int64_t begin = seeing.begin; begin < seeing.end; begin += rows) {
-    const Range queries{begin, std::min(begin + rows, seeing.end)};
-    const Range keys = positions.keys_of(queries);
-    const TileBias bias = make_tile_bias(sequences, positions, position_bias, queries, keys);
-    Tile tile;
-    tile.query = sequences.query.narrow(2, queries.begin, queries.size());
-    if (bias.reversed) {
-      tile.query = tile.query.flip(2);
-    }
-    tile.key = sequences.key.narrow(2, keys.begin, keys.size());
-    tile.value = sequences.value.narrow(2, keys.begin, keys.size());
-    tile.bias = bias.bias;
-    tile.scale = rules.scale;
-    tile.softcap = rules.softcap;
-    tile.bias_may_hide_rows = sequences.mask.defined();
-    State state = attend(tile);
-    if (sinks.defined()) {
-      add_sinks(state, sinks);
-    }
-    out.narrow(2, queries.begin, queries.size()).copy_(bias.reversed ? state.out.flip(2) : state.out);
-    lse.narrow(2, queries.begin, queries.size()).copy_(bias.reversed ? state.lse.flip(2) : state.lse);
-  }
-}
-
-} // namespace
-
+/// The result of queries that see no key.
 void fill_unseen(Tensor out, Tensor lse, const Tensor& sinks) {
   out.zero_();
   if (sinks.defined()) {
@@ -124,6 +93,57 @@ void fill_unseen(Tensor out, Tensor lse, const Tensor& sinks) {
     lse.fill_(-std::numeric_limits<float>::infinity());
   }
 }
+
+/// Cuts a task into tiles; fills in what no key is visible to.
+void add_jobs(const RowTask& task, const ScoreRules& rules, const Tensor& sinks, bool share_tiles,
+              std::vector<Job>& jobs) {
+  if (task.sequences.query.numel() == 0) {
+    return;
+  }
+  const Positions positions(rules, task.sequences.query.size(2), task.sequences.key.size(2));
+  const Range seeing = positions.queries_of({0, positions.len_k});
+  for (const Range blind : {Range{0, seeing.begin}, Range{seeing.end, positions.len_q}}) {
+    if (blind.size() > 0) {
+      fill_unseen(task.out.narrow(2, blind.begin, blind.size()), task.lse.narrow(2, blind.begin, blind.size()), sinks);
+    }
+  }
+  if (seeing.size() == 0) {
+    return;
+  }
+  const int64_t rows = tile_rows(task, rules, share_tiles);
+  for (int64_t begin = seeing.begin; begin < seeing.end; begin += rows) {
+    jobs.push_back({&task, {begin, std::min(begin + rows, seeing.end)}});
+  }
+}
+
+void attend_job(const Job& job, const ScoreRules& rules, const Tensor& sinks) {
+  const Sequences& sequences = job.task->sequences;
+  const Range queries = job.queries;
+  const Positions positions(rules, sequences.query.size(2), sequences.key.size(2));
+  const Range keys = positions.keys_of(queries);
+  const TileBias bias = make_tile_bias(sequences, positions, job.task->bias, queries, keys);
+  Tile tile;
+  tile.query = sequences.query.narrow(2, queries.begin, queries.size());
+  if (bias.reversed) {
+    tile.query = tile.query.flip(2);
+  }
+  tile.key = sequences.key.narrow(2, keys.begin, keys.size());
+  tile.value = sequences.value.narrow(2, keys.begin, keys.size());
+  tile.bias = bias.bias;
+  tile.scale = rules.scale;
+  tile.softcap = rules.softcap;
+  tile.bias_may_hide_rows = sequences.mask.defined();
+  State state = attend(tile);
+  if (sinks.defined()) {
+    add_sinks(state, sinks);
+  }
+  const Tensor out = job.task->out.narrow(2, queries.begin, queries.size());
+  const Tensor lse = job.task->lse.narrow(2, queries.begin, queries.size());
+  out.copy_(bias.reversed ? state.out.flip(2) : state.out);
+  lse.copy_(bias.reversed ? state.lse.flip(2) : state.lse);
+}
+
+} // namespace
 
 std::optional<State> attend_at_once(const Sequences& sequences, const ScoreRules& rules) {
   const int64_t len_q = sequences.query.size(2);
@@ -158,25 +178,34 @@ std::optional<State> attend_at_once(const Sequences& sequences, const ScoreRules
   return attend(tile);
 }
 
-void attend_by_rows(const Sequences& sequences, const ScoreRules& rules, const PositionBias& bias, const Tensor& sinks,
-                    Tensor out, Tensor lse) {
-  if (sequences.query.size(2) == 0 || sequences.query.size(0) == 0) {
+void attend_by_rows(const std::vector<RowTask>& tasks, const ScoreRules& rules, const Tensor& sinks) {
+  const int64_t cores = at::get_num_threads();
+  std::vector<Job> jobs;
+  bool share_tiles = cores > 1;
+  for (const RowTask& task : tasks) {
+    add_jobs(task, rules, sinks, share_tiles, jobs);
+  }
+  if (share_tiles && static_cast<int64_t>(jobs.size()) < cores) {
+    share_tiles = false;
+    jobs.clear();
+    for (const RowTask& task : tasks) {
+      add_jobs(task, rules, sinks, share_tiles, jobs);
+    }
+  }
+  if (!share_tiles) {
+    for (const Job& job : jobs) {
+      attend_job(job, rules, sinks);
+    }
     return;
   }
-  if (sequences.key.size(2) == 0) {
-    fill_unseen(out, lse, sinks);
-    return;
-  }
-  // A mask makes a bias of its own for each tile; one element of the batch at a time bounds its memory.
-  const bool writes_bias = sequences.mask.defined();
-  if (!writes_bias) {
-    attend_tiles(sequences, rules, bias, sinks, false, out, lse);
-    return;
-  }
-  for (int64_t n = 0; n < sequences.query.size(0); ++n) {
-    attend_tiles(element(sequences, n), rules, bias.of_sequence(n), sinks, true, out.narrow(0, n, 1),
-                 lse.narrow(0, n, 1));
-  }
+  std::atomic<size_t> taken{0};
+  at::parallel_for(0, cores, 1, [&](int64_t, int64_t) {
+    const at::AutoDispatchBelowADInplaceOrView below; // this thread has its own dispatch state
+    // From the last: a causal sequence's later tiles see more keys, and the largest should not come at the end.
+    for (size_t i = taken++; i < jobs.size(); i = taken++) {
+      attend_job(jobs[jobs.size() - 1 - i], rules, sinks);
+    }
+  });
 }
 
 } // namespace fused_attn::cpu

@@ -4,9 +4,12 @@
 #include "position_bias.h"
 #include "tile.h"
 
+#include <optional>
+#include <vector>
+
 namespace fused_attn::cpu {
 
-/// A batch of sequences of equal lengths, and where their results go.
+/// A batch of sequences of equal lengths.
 struct Sequences {
   Tensor query; ///< [N, Hq, Lq, D]
   Tensor key;   ///< [N, Hkv, Lkv, D]
@@ -17,12 +20,16 @@ struct Sequences {
 /// The whole batch in one call of attend(), where nothing needs a bias of [Lq, Lkv] entries; otherwise none.
 std::optional<State> attend_at_once(const Sequences& sequences, const ScoreRules& rules);
 
-/// The batch by tiles of queries, into out [N, Hq, Lq, Dv] and lse [N, Hq, Lq]. `bias` holds 1 or N rows of slopes, and
-/// `sinks` is fp32 [Hq] or undefined.
-void attend_by_rows(const Sequences& sequences, const ScoreRules& rules, const PositionBias& bias, const Tensor& sinks,
-                    Tensor out, Tensor lse);
+/// A batch of sequences to attend by rows, and where its results go.
+struct RowTask {
+  Sequences sequences;
+  PositionBias bias; ///< with slopes for one or for N sequences
+  Tensor out;        ///< [N, Hq, Lq, Dv]
+  Tensor lse;        ///< fp32 [N, Hq, Lq]
+};
 
-/// The result of queries that see no key.
-void fill_unseen(Tensor out, Tensor lse, const Tensor& sinks);
+/// Tasks by tiles of queries. Cores take tiles from one list, so that none waits for another before the end of the
+/// call; if there are too few tiles for that, ATen shares out the heads of each. `sinks` is fp32 [Hq] or undefined.
+void attend_by_rows(const std::vector<RowTask>& tasks, const ScoreRules& rules, const Tensor& sinks);
 
 } // namespace fused_attn::cpu
