@@ -9,6 +9,11 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
+
+# Thousands of small calls, each with several parallel regions: threads that spin while they wait for each other make the
+# suite three times slower on a machine that does anything else. OpenMP reads this when torch loads it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import torch
 
 hypothesis.settings.register_profile("default", max_examples=300, deadline=None, print_blob=True)
