@@ -31,6 +31,7 @@ def masks(batch: int, heads: int, keys: int, device: torch.device) -> dict:
     return {
         "none": None,
         "second half": position >= keys // 2,
+        "first key": position == 0,
         "last key": position == keys - 1,
         "nothing": torch.zeros(keys, dtype=torch.bool, device=device),
         "bias of each head": randn(batch, heads, 1, keys, dtype=torch.float32, device=device),
@@ -54,7 +55,7 @@ def test_one_query_over_many_keys(heads, keys, mask, dtype, device):
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("length", [70, 300, 1100])
-@pytest.mark.parametrize("mask", ["none", "second half", "bias of each head"])
+@pytest.mark.parametrize("mask", ["none", "first key", "second half", "bias of each head"])
 def test_many_queries(length, mask, dtype, device):
     query, key, value = (randn(2, 2, length, 16, dtype=dtype, device=device) for _ in range(3))
     attn_mask = masks(2, 2, length, device)[mask]
