@@ -11,6 +11,10 @@ namespace {
 using OptionalTensor = std::optional<Tensor>;
 using Result = std::tuple<Tensor, Tensor>;
 
+/// Tiles made by their scores need K and V in fp32, and neighbouring tiles need the same keys: up to this many elements
+/// (16 MiB) are converted once for the whole call.
+constexpr int64_t kConvertedAtOnce = 1 << 22;
+
 /// A result of ATen's in the layout that the operator promises, copied only if it has another.
 Tensor laid_out_as(const Tensor& query, const Tensor& out) {
   const bool token_major = is_token_major(query);
@@ -30,7 +34,7 @@ Result forward(const Tensor& query, const Tensor& key, const Tensor& value, cons
       make_forward(query, key, value, attn_mask,
                    {is_causal, scale, alibi_slopes, window_left, window_right, softcap, sinks}, causal_alignment);
   const Tensor fp32_sinks = args.rules.sinks.defined() ? args.rules.sinks.to(at::kFloat) : Tensor();
-  const Sequences sequences{args.query, args.key, args.value, args.mask};
+  Sequences sequences{args.query, args.key, args.value, args.mask};
   if (std::optional<State> state = attend_at_once(sequences, args.rules)) {
     if (fp32_sinks.defined()) {
       add_sinks(*state, fp32_sinks);
@@ -39,6 +43,10 @@ Result forward(const Tensor& query, const Tensor& key, const Tensor& value, cons
   }
   Tensor out = empty_like_heads(query, args.head_dim_v);
   Tensor lse = at::empty({args.batch, args.num_heads, args.len_q}, query.options().dtype(at::kFloat));
+  if (args.rules.softcap > 0 && args.key.numel() + args.value.numel() <= kConvertedAtOnce) {
+    sequences.key = args.key.to(at::kFloat);
+    sequences.value = args.value.to(at::kFloat);
+  }
   const PositionBias bias(args.rules, args.len_q, args.len_k);
   std::vector<RowTask> tasks;
   if (!args.mask.defined()) {
@@ -47,7 +55,7 @@ Result forward(const Tensor& query, const Tensor& key, const Tensor& value, cons
     // A mask makes a bias of its own for each tile; one element of the batch at a time bounds its memory.
     for (int64_t n = 0; n < args.batch; ++n) {
       const auto element = [n](const Tensor& t) { return t.size(0) == 1 ? t : t.narrow(0, n, 1); };
-      tasks.push_back({{element(args.query), element(args.key), element(args.value), element(args.mask)},
+      tasks.push_back({{element(args.query), element(sequences.key), element(sequences.value), element(args.mask)},
                        bias.of_sequence(n),
                        element(out),
                        element(lse)});

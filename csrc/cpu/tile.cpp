@@ -148,7 +148,7 @@ State attend_scores(const Tile& tile) {
     bias = bias.expand({batch, num_heads, len_q, len_k});
   }
   const int64_t rows = std::min(len_q, std::clamp<int64_t>(kScores / len_k, 8, 64));
-  const int64_t cores = at::get_num_threads();
+  const int64_t cores = at::in_parallel_region() ? 1 : at::get_num_threads();
   const int64_t for_every_core = std::max<int64_t>(1, batch * num_heads / cores);
   const int64_t heads = std::clamp<int64_t>(kScores / (rows * len_k), 1, for_every_core);
   const std::vector<HeadRun> runs = head_runs(tile, heads);
