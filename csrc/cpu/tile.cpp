@@ -113,25 +113,47 @@ std::vector<HeadRun> head_runs(const Tile& tile, int64_t longest) {
   return runs;
 }
 
+/// Largest softcap for which rounding in softcap * sigmoid, 1.2e-7 of the softcap, is far below that of 16-bit inputs.
+constexpr double kSigmoidSoftcap = 128.0;
+
+/// Turns products of q and k, scaled by 1/softcap, into scores with their bias, in place. What is left out is the same
+/// for a whole row: the return value, which belongs on top of every score.
+///
+/// softcap * tanh(x) = 2 * softcap * sigmoid(2 * x) - softcap, and ATen's sigmoid takes a sixth of its tanh's time.
+double cap_scores(Tensor scores, const Tensor& bias, double softcap, bool by_sigmoid) {
+  // Each of these is a pass over the buffer: what can share one does.
+  double factor = 1.0;
+  if (softcap > 0) {
+    factor = by_sigmoid ? 2 * softcap : softcap;
+    by_sigmoid ? scores.sigmoid_() : scores.tanh_();
+  }
+  if (bias.defined()) {
+    at::add_out(scores, bias, scores, factor);
+  } else if (factor != 1.0) {
+    scores.mul_(factor);
+  }
+  return by_sigmoid ? -softcap : 0.0;
+}
+
 /// Attention of some rows of a run of heads by its scores, in fp32: query [heads, rows, D], key_t [heads, D, Lkv].
 /// `scores` is a buffer [heads, rows, Lkv] that a thread uses again and again, because memory fresh from the system
 /// costs more than the arithmetic.
 void attend_scores_of_rows(const Tensor& query, const Tensor& key_t, const Tensor& value, const Tensor& bias,
                            double scale, double softcap, Tensor scores, Tensor out, Tensor lse) {
-  at::bmm_out(scores, query.to(at::kFloat).mul(softcap > 0 ? scale / softcap : scale), key_t);
-  if (softcap > 0) {
-    scores.tanh_().mul_(softcap);
-  }
-  if (bias.defined()) {
-    scores.add_(bias);
-  }
+  const bool by_sigmoid = softcap > 0 && softcap <= kSigmoidSoftcap && query.scalar_type() != at::kFloat;
+  const double factor = softcap > 0 ? (by_sigmoid ? 2 : 1) * scale / softcap : scale;
+  at::bmm_out(scores, query.to(at::kFloat).mul(factor), key_t);
+  const double offset = cap_scores(scores, bias, softcap, by_sigmoid);
   const Tensor maximum = scores.amax(-1, /*keepdim=*/true);
-  // A row that sees nothing has the maximum -inf; 0 in its place keeps -inf - (-inf) = NaN away.
-  const Tensor shift = maximum.masked_fill(maximum.eq(kNegativeInfinity), 0.0);
-  scores.sub_(shift).exp_();
-  const Tensor sum = scores.sum(-1, /*keepdim=*/true);
-  out.copy_(at::bmm(scores, value).div_(sum.clamp_min(std::numeric_limits<float>::min())));
-  lse.copy_(sum.log().add_(shift).squeeze(-1));
+  at::_softmax_out(scores, scores, -1, /*half_to_float=*/false);
+  const Tensor hidden = maximum.eq(kNegativeInfinity);
+  if (hidden.any().item<bool>()) {
+    scores.masked_fill_(hidden, 0.0); // softmax made NaN of rows that see nothing
+  }
+  out.copy_(at::bmm(scores, value));
+  // The largest weight of a row is exp(maximum - lse).
+  const Tensor largest = scores.amax(-1, /*keepdim=*/true);
+  lse.copy_(maximum.add(offset).sub_(largest.log_()).masked_fill_(hidden, kNegativeInfinity).squeeze(-1));
 }
 
 /// Attention by its scores, for what ATen's fused kernel lacks: a soft cap, and values whose head_dim differs.
