@@ -14,9 +14,10 @@ DEVICE ?= cpu
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h)
-CPP_FILES := $(SOURCES)
+METALSIM_SOURCES := $(shell find metalsim -name '*.cpp' -o -name '*.h')
+CPP_FILES := $(SOURCES) $(METALSIM_SOURCES)
 
-.PHONY: demo test bench lint format build clean help
+.PHONY: demo test bench lint format build metal clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -29,9 +30,14 @@ help:
 demo: build
 	@$(BIN)/python examples/embed.py --device $(DEVICE)
 
-test: build lint
+test: build lint metal
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -q
+
+# metalsim runs Metal kernels on this machine. It needs clang-19, which is installed from Debian's packages where it is missing.
+metal: build
+	@echo "== metalsim: clang-19 and its native parts (two minutes the first time)"
+	@$(BIN)/python -m metalsim setup
 
 bench: build
 	@$(BIN)/python -m bench

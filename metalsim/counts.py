@@ -1,0 +1,108 @@
+"""What a kernel costs, counted while it runs: :class:`Counts` is ``Run.counts``."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class BufferTraffic:
+    """Device memory that a dispatch moved through one ``[[buffer(n)]]``."""
+
+    loaded_bytes: int = 0
+    stored_bytes: int = 0
+    load_instructions: int = 0  #: one for each simdgroup and access
+    store_instructions: int = 0
+    load_transactions: int = 0  #: distinct 128-byte lines, summed over the load instructions
+    store_transactions: int = 0
+
+
+@dataclass(frozen=True)
+class ThreadgroupTraffic:
+    """Threadgroup memory that a dispatch moved, and the cycles its banks need for it."""
+
+    loaded_bytes: int = 0
+    stored_bytes: int = 0
+    load_instructions: int = 0
+    store_instructions: int = 0
+    load_cycles_apple7: int = 0  #: 32 banks of 4 bytes
+    store_cycles_apple7: int = 0
+    load_cycles_apple9: int = 0  #: 32 banks of 8 bytes
+    store_cycles_apple9: int = 0
+
+
+@dataclass(frozen=True)
+class LineCounts:
+    """What one line of the source moves; accesses only.
+
+    A line of a function that is inlined counts for all its calls together.
+    """
+
+    file: str
+    line: int
+    space: str  #: "device" or "threadgroup"
+    kind: str  #: "load" or "store"
+    instructions: int
+    bytes: int
+    transactions: int  #: device: 128-byte lines
+    cycles_apple7: int  #: threadgroup: bank cycles
+    cycles_apple9: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of one dispatch. Operations count once for each thread that executes them, the others as their comment says."""
+
+    threadgroups: int = 0
+    simdgroups: int = 0  #: of all threadgroups
+    threads: int = 0
+    #: bytes of threadgroup memory a threadgroup uses: its variables and its [[threadgroup(n)]] arguments
+    threadgroup_memory: int = 0
+    #: 8x8x8 products of a simdgroup by type, "f32=f16*f16+f32"
+    matrix_products: dict[str, int] = field(default_factory=dict)
+    #: simdgroup_load and simdgroup_store of a simdgroup, by address space; their accesses count as device and threadgroup memory, too
+    fragment_loads: dict[str, int] = field(default_factory=dict)
+    fragment_stores: dict[str, int] = field(default_factory=dict)
+    #: conversions between number types by threads, "f16>f32"; a vector of n counts n. Unsigned integers are u8, u16, u32, u64
+    conversions: dict[str, int] = field(default_factory=dict)
+    #: device memory by buffer index; buffers of the constant address space are device memory, too. An access whose address the
+    #: compiled code takes from several buffers counts under the binding in whose range it is, the nearest one below it of several
+    device: dict[int, BufferTraffic] = field(default_factory=dict)
+    #: bytes of program-scope constants read
+    constant_loaded_bytes: int = 0
+    threadgroup: ThreadgroupTraffic = field(default_factory=ThreadgroupTraffic)
+    #: bytes of per-thread arrays that could not be kept in registers, loaded and stored
+    thread_loaded_bytes: int = 0
+    thread_stored_bytes: int = 0
+    #: of a simdgroup
+    shuffles: int = 0
+    reductions: int = 0
+    votes: int = 0
+    #: by threads
+    exponentials: int = 0
+    logarithms: int = 0
+    transcendentals: int = 0  #: others: sin, tanh, pow ...
+    reciprocals: int = 0
+    square_roots: int = 0
+    #: scalar operations by threads: "float_add", "float_multiply", "float_fma", "float_divide", "integer", "compare_select",
+    #: "branch"; a vector of n counts n; without those of matrix products
+    operations: dict[str, int] = field(default_factory=dict)
+    threadgroup_barriers: int = 0  #: of a threadgroup
+    simdgroup_barriers: int = 0  #: of a simdgroup
+    #: on request
+    lines: tuple[LineCounts, ...] = ()
+
+
+def from_json(fields: dict[str, Any]) -> Counts:
+    """Return the counts that the runtime wrote as a JSON object.
+
+    Args:
+        fields: the keys of Counts; buffers are keyed by text, as JSON has no others.
+
+    Raises:
+        TypeError: if there is a key that is not a field.
+    """
+    known = dict(fields)
+    known["device"] = {int(index): BufferTraffic(**traffic) for index, traffic in fields.get("device", {}).items()}
+    known["threadgroup"] = ThreadgroupTraffic(**fields.get("threadgroup", {}))
+    known["lines"] = tuple(LineCounts(**line) for line in fields.get("lines", ()))
+    return Counts(**known)

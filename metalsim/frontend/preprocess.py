@@ -1,0 +1,100 @@
+"""The C preprocessor as Apple's compiler runs it: Metal's predefined macros, no headers of the system.
+
+`#include <metal_stdlib>` and its like find headers of metalsim/shim/stage1, which define macros only. The library itself
+comes in when the translated text is compiled, so what is translated is the user's code and nothing else.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from metalsim.errors import CompileError, Diagnostic, ToolchainError
+from metalsim.frontend.words import words
+
+_STAGE1 = Path(__file__).resolve().parent.parent / "shim" / "stage1"
+_COMPILER = "clang++-19"
+_VERSION = re.compile(r"([2-4])\.(\d)")
+_OLDEST = (2, 4)
+_FIRST_WITH_CXX17 = 4
+_DIAGNOSTIC = re.compile(r"^(.*?):(\d+):(\d+): (fatal error|error|warning|note): (.*)$", re.MULTILINE)
+
+# What clang defines for the machine it runs on, and Apple's compiler does not.
+_UNDEFINED = words(
+    """
+    __linux__ __linux linux __gnu_linux__ __unix__ __unix unix __ELF__ __x86_64__ __x86_64 __amd64__ __amd64 __aarch64__
+    __ARM_ARCH __SSE__ __SSE2__ __MMX__ __SIZEOF_INT128__ __k8 __k8__
+    """
+)
+_DEFINED = {"__METAL__": 1, "__METAL_MACOS__": 1, "__AIR64__": 1, "__APPLE__": 1, "__APPLE_CC__": 6000}
+
+
+def _version(language_version: str) -> tuple[int, int]:
+    match = _VERSION.fullmatch(language_version)
+    version = (int(match.group(1)), int(match.group(2))) if match else (0, 0)
+    if version < _OLDEST:
+        raise ValueError(
+            f"language_version must be a version of Metal from '2.4' on, such as '3.1', but is {language_version!r}"
+        )
+    return version
+
+
+def _definitions(defines: Mapping[str, object]) -> list[str]:
+    """Command line arguments for macros; a value of True or None defines an empty-valued switch as 1, as clang does."""
+    arguments = []
+    for name, value in defines.items():
+        if value is None or value is True:
+            arguments.append(f"-D{name}=1")
+        elif value is False:
+            arguments.append(f"-D{name}=0")
+        else:
+            arguments.append(f"-D{name}={value}")
+    return arguments
+
+
+def preprocess(
+    path: str | Path, include_dirs: Sequence[str | Path], defines: Mapping[str, object], language_version: str
+) -> str:
+    """Preprocesses a Metal file.
+
+    Args:
+        path: The file.
+        include_dirs: Folders in which `#include` looks, after that of the file.
+        defines: Macros: name to value; True is 1 and False is 0.
+        language_version: Of the Metal language, "2.4" to "4.0". Up to 3.2 it is based on C++14, then on C++17.
+
+    Returns:
+        The text without comments and directives, with line markers.
+
+    Raises:
+        CompileError: The preprocessor reports an error, such as a header that does not exist.
+        ToolchainError: clang is not installed.
+        ValueError: `language_version` is none.
+    """
+    major, minor = _version(language_version)
+    compiler = shutil.which(_COMPILER)
+    if compiler is None:
+        raise ToolchainError(f"metalsim needs {_COMPILER}, which is not installed: install the package clang-19")
+    standard = "c++17" if major >= _FIRST_WITH_CXX17 else "c++14"
+    command = [compiler, "-E", "-x", "c++", f"-std={standard}", "-nostdinc", "-nostdinc++", "-fno-caret-diagnostics"]
+    command += ["-Wno-everything", f"-D__METAL_VERSION__={major * 100 + minor * 10}"]
+    command += [f"-U{name}" for name in sorted(_UNDEFINED)]
+    command += _definitions(_DEFINED | dict(defines))
+    command += [f"-I{_STAGE1}", *(f"-I{folder}" for folder in include_dirs), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CompileError(
+            f"{path}: the preprocessor failed", _diagnostics(done.stderr) or [_unplaced(path, done.stderr)]
+        )
+    return done.stdout
+
+
+def _diagnostics(errors: str) -> list[Diagnostic]:
+    found = [match.groups() for match in _DIAGNOSTIC.finditer(errors)]
+    return [Diagnostic(file, int(line), int(column), severity, text) for file, line, column, severity, text in found]
+
+
+def _unplaced(path: str | Path, errors: str) -> Diagnostic:
+    lines = [line for line in errors.splitlines() if "error" in line] or errors.splitlines() or ["no message"]
+    return Diagnostic(str(path), 1, 1, "error", lines[0])

@@ -1,0 +1,175 @@
+// Takes what the scheduler and the kernel report to the checks and counters of the dispatch.
+#include "../runtime/observer.h"
+
+#include "counters.h"
+#include "device_memory.h"
+#include "report.h"
+#include "threadgroup_memory.h"
+
+#include <optional>
+#include <string>
+
+namespace metalsim {
+
+namespace {
+
+using checker::Counters;
+using checker::DeviceMemory;
+using checker::Reporter;
+using checker::Site;
+using checker::Sites;
+using checker::ThreadgroupMemory;
+
+class Observed {
+public:
+  Observed(const Request& request, Findings& findings)
+      : request_(request), checks_((request.mode & kCheck) != 0), counts_((request.mode & kCount) != 0),
+        reporter_(findings, sites_), threadgroup_(reporter_), device_(request, reporter_), counters_(sites_) {}
+
+  void access(const void* address, uint64_t size, const Site& site);
+  void uninitialized_read(const Site& site, const char* variable);
+
+  const Request& request_;
+  const bool checks_;
+  const bool counts_;
+  Sites sites_;
+  Reporter reporter_;
+  ThreadgroupMemory threadgroup_;
+  DeviceMemory device_;
+  Counters counters_;
+
+private:
+  void threadgroup_access(int64_t offset, uint64_t size, const Site& site, const Running& running);
+  void device_access(uint64_t address, uint64_t size, const Site& site, const Running& running);
+};
+
+/// Of the thread of the host that runs the dispatch. A plain pointer, since every access asks for it.
+__thread Observed* observed __attribute__((tls_model("initial-exec"))) = nullptr;
+
+void Observed::access(const void* pointer, uint64_t size, const Site& site) {
+  const Running* running = metalsim::running();
+  if (!running || size == 0) {
+    return;
+  }
+  sites_.executed(site);
+  const uint64_t address = reinterpret_cast<uint64_t>(pointer);
+  const uint64_t arena = reinterpret_cast<uint64_t>(running->threadgroup_memory);
+  if (site.buffer >= 0) {
+    device_access(address, size, site, *running);
+  } else if (site.variable || address - arena < running->threadgroup_memory_size) {
+    threadgroup_access(static_cast<int64_t>(address - arena), size, site, *running);
+  } else if (address >= reinterpret_cast<uint64_t>(running->stack_begin) &&
+             address < reinterpret_cast<uint64_t>(running->stack_end)) {
+    counters_.thread_access(size, site);
+  } else {
+    device_access(address, size, site, *running);
+  }
+}
+
+void Observed::threadgroup_access(int64_t offset, uint64_t size, const Site& site, const Running& running) {
+  const bool is_inside = !checks_ || threadgroup_.access(offset, size, site, running);
+  if (counts_ && is_inside) {
+    counters_.threadgroup_access(running.thread, static_cast<uint64_t>(offset), size, site);
+  }
+}
+
+void Observed::device_access(uint64_t address, uint64_t size, const Site& site, const Running& running) {
+  const std::optional<uint32_t> buffer =
+      checks_ ? device_.access(address, size, site, running) : device_.find(address, size, site);
+  if (counts_ && buffer) {
+    counters_.device_access(running.thread, address, size, site, *buffer);
+  }
+}
+
+void Observed::uninitialized_read(const Site& site, const char* variable) {
+  if (!checks_ || !running()) {
+    return;
+  }
+  const std::string name = variable ? std::string(variable) : "a variable of the thread";
+  reporter_.uninitialized_read(site, {"thread", std::nullopt, std::nullopt, std::nullopt},
+                               name + " is used before the thread has written it");
+}
+
+} // namespace
+
+namespace observer {
+
+void begin_dispatch(const Request& request, Findings& findings) {
+  checker::reset_operations(request);
+  observed = new Observed(request, findings);
+}
+
+void begin_threadgroup(uint64_t, uint32_t threads) {
+  observed->threadgroup_.begin_threadgroup();
+  observed->device_.begin_threadgroup();
+  observed->counters_.begin_threadgroup(threads);
+}
+
+void threadgroup_memory_allocated(uint64_t offset, uint64_t size, const char* name) {
+  observed->threadgroup_.allocated(offset, size, name);
+}
+
+void simdgroup_met(uint32_t simdgroup, uint32_t mask) { observed->counters_.simdgroup_met(simdgroup, mask); }
+
+void collective(uint32_t, uint32_t, abi::Collective op, uint32_t) { observed->counters_.collective(op); }
+
+void matrix_product(uint32_t, uint32_t, uint32_t types) { observed->counters_.matrix_product(types); }
+
+void threadgroup_barrier(uint32_t flags) {
+  observed->counters_.threadgroup_barrier();
+  if ((flags & abi::kMemThreadgroup) != 0) {
+    observed->threadgroup_.threadgroup_barrier();
+  }
+  if ((flags & abi::kMemDevice) != 0) {
+    observed->device_.threadgroup_barrier();
+  }
+}
+
+void simdgroup_barrier(uint32_t simdgroup, uint32_t flags) {
+  observed->counters_.simdgroup_barrier();
+  if ((flags & abi::kMemThreadgroup) != 0) {
+    observed->threadgroup_.simdgroup_barrier(simdgroup);
+  }
+  if ((flags & abi::kMemDevice) != 0) {
+    observed->device_.simdgroup_barrier(simdgroup);
+  }
+}
+
+void end_threadgroup() {}
+
+std::string end_dispatch() {
+  const Observed& ended = *observed;
+  std::string counts = "null";
+  if (ended.counts_) {
+    counts = checker::to_json(ended.counters_.totals(), ended.request_, ended.sites_);
+  }
+  delete observed;
+  observed = nullptr;
+  return counts;
+}
+
+} // namespace observer
+
+} // namespace metalsim
+
+extern "C" {
+
+void metalsim_access(const void* address, uint64_t size, const metalsim::instrumentation::Site* site) {
+  if (metalsim::observed) {
+    metalsim::observed->access(address, size, *site);
+  }
+}
+
+void metalsim_uninitialized_read(const metalsim::instrumentation::Site* site, const char* variable) {
+  if (metalsim::observed) {
+    metalsim::observed->uninitialized_read(*site, variable);
+  }
+}
+
+void metalsim_event(uint32_t event, uint32_t count) {
+  const metalsim::Running* running = metalsim::running();
+  if (metalsim::observed && running) {
+    metalsim::observed->counters_.event(running->thread, event, count);
+  }
+}
+}

@@ -1,0 +1,53 @@
+// See metal_names.h.
+#include "metal_names.h"
+
+#include "clang/AST/PrettyPrinter.h"
+
+using namespace clang;
+
+namespace metalsim::strict {
+
+std::string metal_name(LangAS space) {
+  switch (space) {
+  case LangAS::sycl_global:
+    return "device";
+  case LangAS::sycl_global_host:
+    return "constant";
+  case LangAS::sycl_local:
+    return "threadgroup";
+  default:
+    return "thread";
+  }
+}
+
+std::string metal_name(QualType type) {
+  type = type.getNonReferenceType().getUnqualifiedType();
+  if (const auto* vector = type->getAs<ExtVectorType>()) {
+    return metal_name(vector->getElementType()) + std::to_string(vector->getNumElements());
+  }
+  if (type->isSpecificBuiltinType(BuiltinType::BFloat16)) {
+    return "bfloat";
+  }
+  if (type->isSpecificBuiltinType(BuiltinType::Float16)) {
+    return "half";
+  }
+  LangOptions language;
+  language.CPlusPlus = true;
+  PrintingPolicy policy(language);
+  policy.SuppressScope = true;
+  policy.SuppressTagKeyword = true;
+  std::string text = type.getAsString(policy);
+  const std::string is_unsigned = "unsigned ";
+  return text.rfind(is_unsigned, 0) == 0 ? "u" + text.substr(is_unsigned.size()) : text;
+}
+
+LangAS space_of(QualType type) {
+  while (const ArrayType* array = type->getAsArrayTypeUnsafe()) {
+    type = array->getElementType();
+  }
+  return type.getAddressSpace();
+}
+
+LangAS pointee_space(QualType type) { return space_of(type->getPointeeType()); }
+
+} // namespace metalsim::strict

@@ -1,0 +1,21 @@
+// What diagnostics call types and address spaces: Metal's words, not clang's.
+#pragma once
+
+#include "clang/AST/Type.h"
+#include <string>
+
+namespace metalsim::strict {
+
+/// device, constant, threadgroup or thread.
+std::string metal_name(clang::LangAS space);
+
+/// float4 for what clang calls `float __attribute__((ext_vector_type(4)))`.
+std::string metal_name(clang::QualType type);
+
+/// The address space of an object; an array is where its elements are.
+clang::LangAS space_of(clang::QualType type);
+
+/// The address space that a pointer or a reference leads to.
+clang::LangAS pointee_space(clang::QualType type);
+
+} // namespace metalsim::strict

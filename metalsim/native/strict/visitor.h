@@ -1,0 +1,104 @@
+// The walk through the AST of a Metal source. Each check is a member function in the file of its subject:
+// address_spaces.cpp, types.cpp, declarations.cpp, calls.cpp and restrictions.cpp.
+//
+// Instantiations of templates are walked as well: what a pattern means, for instance the address space of T*, is known there.
+#pragma once
+
+#include "findings.h"
+#include "metal_names.h"
+
+#include "clang/AST/RecursiveASTVisitor.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace metalsim::strict {
+
+class Visitor : public clang::RecursiveASTVisitor<Visitor> {
+  using Base = clang::RecursiveASTVisitor<Visitor>;
+
+public:
+  Visitor(clang::ASTContext& ast, Findings& findings) : ast_(ast), findings_(findings), text_(findings.text()) {}
+
+  /// Check the whole source.
+  void run();
+
+  bool shouldVisitTemplateInstantiations() const { return true; }
+
+  // The function that is being walked.
+  bool TraverseFunctionDecl(clang::FunctionDecl* function);
+  bool TraverseCXXMethodDecl(clang::CXXMethodDecl* function);
+  bool TraverseCXXConstructorDecl(clang::CXXConstructorDecl* function);
+  bool TraverseCXXConversionDecl(clang::CXXConversionDecl* function);
+  bool TraverseNestedNameSpecifierLoc(clang::NestedNameSpecifierLoc qualifier);
+
+  // Address spaces.
+  bool VisitPointerTypeLoc(clang::PointerTypeLoc type);
+  bool VisitLValueReferenceTypeLoc(clang::LValueReferenceTypeLoc type);
+  bool VisitRValueReferenceTypeLoc(clang::RValueReferenceTypeLoc type);
+  bool VisitParmVarDecl(clang::ParmVarDecl* parameter);
+  bool VisitImplicitCastExpr(clang::ImplicitCastExpr* cast);
+  bool VisitExplicitCastExpr(clang::ExplicitCastExpr* cast);
+  bool VisitCXXConstructExpr(clang::CXXConstructExpr* construction);
+
+  // Types.
+  bool VisitBuiltinTypeLoc(clang::BuiltinTypeLoc type);
+  bool VisitTypedefTypeLoc(clang::TypedefTypeLoc type);
+  bool VisitVariableArrayTypeLoc(clang::VariableArrayTypeLoc type);
+  bool VisitFloatingLiteral(clang::FloatingLiteral* literal);
+  bool VisitIntegerLiteral(clang::IntegerLiteral* literal);
+  bool VisitCompoundAssignOperator(clang::CompoundAssignOperator* assignment);
+  bool VisitInitListExpr(clang::InitListExpr* list);
+
+  // Declarations.
+  bool VisitVarDecl(clang::VarDecl* variable);
+  bool VisitFunctionDecl(clang::FunctionDecl* function);
+
+  // Calls.
+  bool VisitCallExpr(clang::CallExpr* call);
+  bool VisitRecoveryExpr(clang::RecoveryExpr* call);
+  bool VisitDeclRefExpr(clang::DeclRefExpr* reference);
+
+  // What the language does not have at all.
+  bool VisitGotoStmt(clang::GotoStmt* statement);
+  bool VisitIndirectGotoStmt(clang::IndirectGotoStmt* statement);
+  bool VisitAsmStmt(clang::AsmStmt* statement);
+  bool VisitFileScopeAsmDecl(clang::FileScopeAsmDecl* declaration);
+  bool VisitCXXThrowExpr(clang::CXXThrowExpr* expression);
+  bool VisitCXXTryStmt(clang::CXXTryStmt* statement);
+  bool VisitCXXNewExpr(clang::CXXNewExpr* expression);
+  bool VisitCXXDeleteExpr(clang::CXXDeleteExpr* expression);
+  bool VisitCXXDynamicCastExpr(clang::CXXDynamicCastExpr* expression);
+  bool VisitCXXTypeidExpr(clang::CXXTypeidExpr* expression);
+  bool VisitCXXNoexceptExpr(clang::CXXNoexceptExpr* expression);
+  bool VisitLambdaExpr(clang::LambdaExpr* expression);
+  bool VisitUsingDirectiveDecl(clang::UsingDirectiveDecl* directive);
+  bool VisitNamespaceAliasDecl(clang::NamespaceAliasDecl* alias);
+
+private:
+  void report(Rule rule, clang::SourceLocation location, llvm::ArrayRef<std::string> words = {});
+
+  void check_has_address_space(clang::QualType pointee, clang::TypeLoc written, clang::SourceLocation sigil,
+                               const char* kind);
+  void check_bfloat_conversion(clang::QualType from, clang::QualType to, const clang::Expr* value,
+                               clang::SourceLocation location);
+  void check_matrix(clang::QualType type, clang::SourceLocation location);
+  void check_program_scope(clang::VarDecl* variable);
+  void check_initializer(clang::VarDecl* variable);
+  void check_kernel(clang::FunctionDecl* kernel);
+  void check_matrix_product(clang::CallExpr* call, const clang::FunctionDecl* callee);
+  void check_recursion();
+
+  bool is_kernel(const clang::FunctionDecl* function) const;
+  bool is_in_shim(const clang::Decl* declaration) const;
+  const clang::VarDecl* function_constant_in(const clang::Stmt* expression) const;
+
+  clang::ASTContext& ast_;
+  Findings& findings_;
+  const SourceText& text_;
+  clang::FunctionDecl* function_ = nullptr;
+  /// Arguments whose address space may change: objects of member functions, and what implicit copies read.
+  llvm::DenseSet<const clang::Expr*> free_arguments_;
+  llvm::MapVector<const clang::FunctionDecl*, llvm::SmallVector<const clang::FunctionDecl*, 4>> callees_;
+};
+
+} // namespace metalsim::strict

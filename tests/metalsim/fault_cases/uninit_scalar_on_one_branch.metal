@@ -1,0 +1,18 @@
+// expect: UninitializedReadError
+// at: 17
+// dispatch: {"threadgroups": [1], "threads_per_threadgroup": [32], "buffers": {
+//   "0": {"dtype": "float32", "shape": [32], "fill": "normal"},
+//   "1": {"dtype": "uint32", "values": [20]}
+// }}
+// The bias is set within the window only, and added everywhere.
+#include <metal_stdlib>
+using namespace metal;
+
+kernel void add_window_bias(device float* scores [[buffer(0)]], constant uint& window [[buffer(1)]],
+                            uint distance [[thread_position_in_grid]]) {
+  float bias;
+  if (distance < window) {
+    bias = -0.5f * float(distance);
+  }
+  scores[distance] += bias;
+}

@@ -1,0 +1,21 @@
+// expect: nothing
+// dispatch: {"threadgroups": [1], "threads_per_threadgroup": [32], "buffers": {
+//   "0": {"dtype": "float32", "shape": [64], "fill": "normal"},
+//   "1": {"dtype": "float32", "shape": [32], "fill": 0},
+//   "2": {"dtype": "uint32", "values": [40]}
+// }}
+// All threads take the same number of turns of the loop, and zero where there is no key.
+#include <metal_stdlib>
+using namespace metal;
+
+kernel void accumulate(const device float* keys [[buffer(0)]], device float* sums [[buffer(1)]],
+                       constant uint& num_keys [[buffer(2)]], uint t [[thread_index_in_threadgroup]]) {
+  threadgroup float tile[32];
+  float sum = 0.0f;
+  for (uint start = 0; start < num_keys; start += 32) {
+    tile[t] = start + t < num_keys ? keys[start + t] : 0.0f;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    sum += tile[t];
+  }
+  sums[t] = sum;
+}

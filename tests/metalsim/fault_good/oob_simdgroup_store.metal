@@ -1,0 +1,15 @@
+// expect: nothing
+// dispatch: {"threadgroups": [1], "threads_per_threadgroup": [32], "buffers": {
+//   "0": {"dtype": "float32", "shape": [8, 8], "fill": "normal"},
+//   "1": {"dtype": "float32", "shape": [8, 8], "fill": 0}
+// }}
+// An 8x8 fragment is stored to an output that has room for it.
+#include <metal_simdgroup_matrix>
+#include <metal_stdlib>
+using namespace metal;
+
+kernel void store_fragment(const device float* left [[buffer(0)]], device float* out [[buffer(1)]]) {
+  simdgroup_float8x8 fragment;
+  simdgroup_load(fragment, left, 8);
+  simdgroup_store(fragment, out, 8);
+}

@@ -1,0 +1,24 @@
+// expect: nothing
+// dispatch: {"threadgroups": [1], "threads_per_threadgroup": [64], "buffers": {
+//   "0": {"dtype": "int32", "shape": [64], "fill": "arange"},
+//   "1": {"dtype": "uint32", "values": [0]}
+// }}
+// Visible keys are counted in threadgroup memory with an atomic.
+#include <metal_stdlib>
+using namespace metal;
+
+kernel void count_visible(const device int* mask [[buffer(0)]], device uint* count [[buffer(1)]],
+                          uint t [[thread_index_in_threadgroup]]) {
+  threadgroup atomic_uint visible;
+  if (t == 0) {
+    atomic_store_explicit(&visible, 0u, memory_order_relaxed);
+  }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  if (mask[t] > 20) {
+    atomic_fetch_add_explicit(&visible, 1u, memory_order_relaxed);
+  }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  if (t == 0) {
+    count[0] = atomic_load_explicit(&visible, memory_order_relaxed);
+  }
+}

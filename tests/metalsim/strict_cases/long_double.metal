@@ -1,0 +1,10 @@
+// rule: metal-double
+// at: 8
+#include <metal_stdlib>
+using namespace metal;
+
+kernel void copy(device float* data [[buffer(0)]],
+                 uint thread_index [[thread_index_in_threadgroup]]) {
+  long double wide = data[thread_index];
+  data[thread_index] = float(wide);
+}

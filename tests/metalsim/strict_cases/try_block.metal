@@ -1,0 +1,13 @@
+// rule: metal-exceptions
+// at: 8
+#include <metal_stdlib>
+using namespace metal;
+
+kernel void copy(device float* data [[buffer(0)]],
+                 uint thread_index [[thread_index_in_threadgroup]]) {
+  try {
+    data[thread_index] = 1.0f;
+  } catch (...) {
+    data[thread_index] = 2.0f;
+  }
+}

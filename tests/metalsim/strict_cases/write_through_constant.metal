@@ -1,0 +1,10 @@
+// rule: metal-constant-write
+// at: 8
+#include <metal_stdlib>
+using namespace metal;
+
+kernel void copy(device float* data [[buffer(0)]], constant int& count [[buffer(1)]],
+                 uint thread_index [[thread_index_in_threadgroup]]) {
+  count = 3;
+  data[thread_index] = count;
+}
