@@ -38,7 +38,7 @@ class Source:
 
 @functools.cache
 def _frontend_key() -> str:
-    return cache.digest_files((toolchain.PACKAGE / "frontend").glob("*.py"))
+    return cache.digest_files((toolchain.PACKAGE / "frontend").rglob("*.py"))
 
 
 def load(path: Path, name: str, include_dirs: Sequence[Path], defines: Mapping[str, object], version: str) -> Source:
@@ -109,8 +109,7 @@ def _command(flavour: Flavour) -> list[str | Path]:
         *toolchain.SHIM_WARNINGS,
         "-ferror-limit=50",
         "-fno-caret-diagnostics",
-        "-I",
-        toolchain.shim_folder(),
+        *toolchain.shim_includes(),
         "-include-pch",
         toolchain.precompiled_shim(flavour),
     ]

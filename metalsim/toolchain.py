@@ -24,7 +24,7 @@ SHIM = PACKAGE / "shim"
 
 DEBIAN_PACKAGES = ("clang-19", "llvm-19", "llvm-19-dev", "libclang-19-dev")
 #: Part of every cache key; to be raised when a command line of this file changes.
-RECIPE = "1"
+RECIPE = "2"
 #: Compilations at a time: as many as the small machines of continuous integration have cores.
 JOBS = 2
 
@@ -211,12 +211,27 @@ def shim_key() -> str:
 
 @functools.cache
 def shim_folder() -> Path:
-    """Return the folder of the headers that ``shim/generate.py`` writes."""
+    """Return a folder with a copy of the shim, and of the headers that ``shim/generate.py`` writes in ``generated``.
+
+    A precompiled header is good only as long as the times of the files that it was made of stay the same, which those of a
+    checkout do not.
+    """
 
     def build(folder: Path) -> None:
-        run([sys.executable, SHIM / "generate.py", folder], "generating the shim's tables")
+        shutil.copytree(SHIM, folder / "shim")
+        (folder / "native").mkdir()
+        for header in NATIVE.glob("*.h"):
+            shutil.copy(header, folder / "native")
+        (folder / "generated").mkdir()
+        run([sys.executable, SHIM / "generate.py", folder / "generated"], "generating the shim's tables")
 
     return cache.entry("shim", shim_key(), build)
+
+
+@functools.cache
+def shim_includes() -> tuple[str, ...]:
+    """Return the flags with which the shim's headers find each other."""
+    return ("-I", str(shim_folder() / "generated"))
 
 
 @functools.cache
@@ -224,13 +239,12 @@ def precompiled_shim(flavour: Flavour) -> Path:
     """Return the shim as a precompiled header, to be given with ``-include-pch``."""
 
     def build(folder: Path) -> None:
-        command: list[str | Path] = [program("clang++"), *flavour.flags, *SHIM_WARNINGS, "-I", shim_folder()]
-        run(
-            [*command, "-x", "c++-header", SHIM / "metalsim.h", "-o", folder / "metalsim.pch"],
-            f"compiling the shim ({flavour.value})",
-        )
+        command: list[str | Path] = [program("clang++"), *flavour.flags, *SHIM_WARNINGS, *shim_includes()]
+        header = shim_folder() / "shim" / "metalsim.h"
+        output = folder / "metalsim.pch"
+        run([*command, "-x", "c++-header", header, "-o", output], f"compiling the shim ({flavour.value})")
 
-    return cache.entry("shim", cache.digest(shim_key(), *flavour.flags), build) / "metalsim.pch"
+    return cache.entry("precompiled_shim", cache.digest(shim_key(), *flavour.flags), build) / "metalsim.pch"
 
 
 #: Kernels are other people's code; what is wrong with it the strict pass says.

@@ -2,7 +2,7 @@
 
 The work is done by an LLVM pass (native/air/), which this module drives:
 
-    opt-19      the function's bitcode, values of function constants  -> IR in which intrinsics of AIR are calls of the runtime
+    opt-19      the function's bitcode, values of function constants -> IR in which intrinsics are calls of the runtime
     clang++-19  that IR, with the same flags and passes as metalsim's own compilations -> the library
 """
 
@@ -40,16 +40,8 @@ def intrinsics(flavour: Flavour) -> Path:
         modules = []
         for source in sources:
             module = folder / f"{source.stem}.bc"
-            command = [
-                toolchain.program("clang++"),
-                "-std=c++17",
-                "-emit-llvm",
-                *_flags(flavour),
-                "-c",
-                source,
-                "-o",
-                module,
-            ]
+            compile_flags = ("-std=c++17", "-emit-llvm", *_flags(flavour), "-c")
+            command: list[str | Path] = [toolchain.program("clang++"), *compile_flags, source, "-o", module]
             toolchain.run(command, f"compiling {source.relative_to(toolchain.PACKAGE)}")
             modules.append(module)
         toolchain.run(

@@ -1,8 +1,8 @@
 """Gets Apple-compiled kernels, and their sources, out of the macOS wheels of PyTorch and MLX.
 
-The wheels are downloaded with pip once, 110 and 45 MB, and only what is used stays in the cache (cache.py): of
-PyTorch the Metal headers and the libraries embedded in libtorch_cpu.dylib, of MLX the kernels' headers and mlx.metallib. Nothing of
-a wheel is executed. Versions are fixed, so that a name of a kernel or a struct of arguments means the same every time.
+The wheels are downloaded with pip once, 110 and 45 MB, and only what is used stays in the cache (cache.py): of PyTorch the
+Metal headers and the libraries embedded in libtorch_cpu.dylib, of MLX the kernels' headers and mlx.metallib. Nothing of a
+wheel is executed. Versions are fixed, so that a name of a kernel or a struct of arguments means the same every time.
 """
 
 import functools
@@ -62,8 +62,8 @@ def _download(requirement: str, megabytes: int, folder: Path) -> Path:
         reason = reasons[-1] if reasons else "pip gave no reason"
         error = WheelUnavailableError(
             f"{requirement} for macOS is not in metalsim's cache ({cache.directory() / 'wheels'}) and cannot be downloaded: "
-            f"{reason}. Run `python -m metalsim.air.wheels` where the package index can be reached, with METALSIM_CACHE naming "
-            "the folder to use here."
+            f"{reason}. Run `python -m metalsim.air.wheels` where the package index can be reached, with METALSIM_CACHE "
+            "naming the folder to use here."
         )
         _failures[requirement] = error
         raise error
@@ -88,7 +88,7 @@ def _extract(wheel: zipfile.ZipFile, prefix: str, destination: Path) -> None:
 
 
 def _carve(library: Path, destination: Path) -> None:
-    """Copy the Metal libraries embedded in a file to ``0.metallib``, ``1.metallib`` ... in the order of their Metal versions."""
+    """Copy the Metal libraries embedded in a file to ``0.metallib``, ``1.metallib`` ..., the oldest Metal version first."""
     destination.mkdir()
     with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for number, (offset, size) in enumerate(embedded(data)):

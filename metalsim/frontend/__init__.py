@@ -68,7 +68,7 @@ def translate(preprocessed: str) -> Translation:
     ThreadgroupVariables(context, names).rewrite()
     rewrite_array_parameters(context)
     rewrite_method_qualifiers(context)
-    kernels = Kernels(context, constants, function_constants)
+    kernels = Kernels(context, constants)
     kernels.rewrite()
     rewrite_attributes(context)
     findings = sorted(context.findings, key=lambda finding: (finding.file, finding.line, finding.column))

@@ -218,9 +218,9 @@ class _Scanner:
         assert opening is not None
         is_enum = self.texts[key] == "enum"
         body = Span(opening + 1, self.stream.match[opening]) if self.texts[opening] == "{" else None
-        after = body.end + 1 if body else opening
+        after = body.end + 1 if body is not None else opening
         name, attributes = self._class_name(key, opening)
-        declarators, stop = self._declarators(after, end) if body else ((), opening)
+        declarators, stop = self._declarators(after, end) if body is not None else ((), opening)
         declaration = Declaration(
             DeclarationKind.ENUM if is_enum else DeclarationKind.CLASS,
             Span(begin, min(stop + 1, end)),
@@ -237,7 +237,7 @@ class _Scanner:
             self.found.append(
                 Declaration(kind, declaration.span, scope, headers, Span(begin, after), (), declarators, None, None)
             )
-        if body and not is_enum:
+        if body is not None and not is_enum:
             path = (*scope.path, self.texts[name] if name is not None else "")
             self.scan_scope(Scope(ScopeKind.CLASS, body, path, declaration, scope))
         return declaration.span.end

@@ -35,7 +35,7 @@ def parse_attributes(stream: TokenStream, index: int) -> AttributeList:
     end = stream.match[index] + 1
     attributes = []
     for part in stream.split(Span(index + 2, end - 2)):
-        if not len(part):
+        if not part.size:
             continue  # `[[, a]]` is legal
         name_end = part.begin
         while name_end < part.end and stream.texts[name_end] != "(":
@@ -124,7 +124,7 @@ class DeclaratorParser:
             elif text == "(":
                 if self._is_nested_declarator(index, begin):
                     return self._nested(begin, attributes, operators, index, end)
-                if len(name) and texts[name.end - 1] not in SPECIFIER_WORDS:
+                if name.size and texts[name.end - 1] not in SPECIFIER_WORDS:
                     break
                 index = self.stream.after(index)
             elif text == "[" or text in _ENDS_NAME:
@@ -143,7 +143,7 @@ class DeclaratorParser:
 
     def _follows_name(self, name: Span, index: int) -> bool:
         """Whether an attribute list at `index` belongs to the declarator: it stands between its name and no other one."""
-        if not len(name) or name.end != index or self.texts[name.begin] in SPECIFIER_WORDS:
+        if not name.size or name.end != index or self.texts[name.begin] in SPECIFIER_WORDS:
             return False
         following = self.stream.match[index] + 1
         return not self.stream.is_identifier(following) and self.stream.text_at(following) not in _OPERATORS
@@ -155,7 +155,7 @@ class DeclaratorParser:
         if operators >= 0 and name.begin < operators:  # `const device T*`: an unnamed parameter
             draft = _Draft(operators, Span(operators, index), None, Span(index, index))
             return Head(Span(begin, operators), tuple(attributes), *self._suffix(draft, index, end))
-        if not len(name) or texts[name.end - 1] in SPECIFIER_WORDS or texts[name.begin] in SPECIFIER_WORDS:
+        if not name.size or texts[name.end - 1] in SPECIFIER_WORDS or texts[name.begin] in SPECIFIER_WORDS:
             if index >= end or texts[index] in (";", "{", "}"):
                 return Head(Span(begin, index), tuple(attributes), None, index)
             draft = _Draft(index, Span(index, index), None, Span(index, index))
@@ -245,7 +245,7 @@ class DeclaratorParser:
             return head.declarator, head.next
         id_end = self._id_end(index, end)
         name = Span(index, id_end)
-        draft = _Draft(begin, Span(begin, index), self._name_token(name) if len(name) else None, name)
+        draft = _Draft(begin, Span(begin, index), self._name_token(name) if name.size else None, name)
         return self._suffix(draft, id_end, end)
 
     def _suffix(self, draft: _Draft, index: int, end: int) -> tuple[Declarator, int]:
@@ -342,7 +342,7 @@ class Parameter:
 
 def parse_parameters(stream: TokenStream, span: Span) -> list[Parameter]:
     """Parses the tokens between the parentheses of a parameter list."""
-    if not len(span) or stream.texts[span.begin : span.end] == ["void"]:
+    if not span.size or stream.texts[span.begin : span.end] == ["void"]:
         return []
     parser = DeclaratorParser(stream)
     parameters = []

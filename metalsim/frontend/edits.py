@@ -33,7 +33,7 @@ class EditList:
 
     def blank(self, span: Span) -> None:
         """Removes tokens, with everything inserted around them."""
-        self._blanked[span.begin : span.end] = b"\1" * len(span)
+        self._blanked[span.begin : span.end] = b"\1" * span.size
 
     def substitute(self, span: Span, text: str) -> None:
         """Puts a text in the place of tokens, where blanking does not remove it."""
@@ -43,10 +43,6 @@ class EditList:
     def emit(self, index: int, text: str) -> None:
         """Puts a text before a token and whatever is inserted there, even if the token is blanked."""
         self._fixed[index] = self._fixed.get(index, "") + text
-
-    def is_blanked(self, index: int) -> bool:
-        """Whether a token has been removed."""
-        return bool(self._blanked[index])
 
     def apply(self) -> str:
         """Returns the edited text."""

@@ -5,16 +5,15 @@ comes in when the translated text is compiled, so what is translated is the user
 """
 
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from metalsim.errors import CompileError, Diagnostic, ToolchainError
+from metalsim import toolchain
+from metalsim.errors import CompileError, Diagnostic, ValidationError
 from metalsim.frontend.words import words
 
 _STAGE1 = Path(__file__).resolve().parent.parent / "shim" / "stage1"
-_COMPILER = "clang++-19"
 _VERSION = re.compile(r"([2-4])\.(\d)")
 _OLDEST = (2, 4)
 _FIRST_WITH_CXX17 = 4
@@ -34,7 +33,7 @@ def _version(language_version: str) -> tuple[int, int]:
     match = _VERSION.fullmatch(language_version)
     version = (int(match.group(1)), int(match.group(2))) if match else (0, 0)
     if version < _OLDEST:
-        raise ValueError(
+        raise ValidationError(
             f"language_version must be a version of Metal from '2.4' on, such as '3.1', but is {language_version!r}"
         )
     return version
@@ -70,15 +69,12 @@ def preprocess(
     Raises:
         CompileError: The preprocessor reports an error, such as a header that does not exist.
         ToolchainError: clang is not installed.
-        ValueError: `language_version` is none.
+        ValidationError: `language_version` is none.
     """
     major, minor = _version(language_version)
-    compiler = shutil.which(_COMPILER)
-    if compiler is None:
-        raise ToolchainError(f"metalsim needs {_COMPILER}, which is not installed: install the package clang-19")
     standard = "c++17" if major >= _FIRST_WITH_CXX17 else "c++14"
-    command = [compiler, "-E", "-x", "c++", f"-std={standard}", "-nostdinc", "-nostdinc++", "-fno-caret-diagnostics"]
-    command += ["-Wno-everything", f"-D__METAL_VERSION__={major * 100 + minor * 10}"]
+    command = [toolchain.program("clang++"), "-E", "-x", "c++", f"-std={standard}", "-nostdinc", "-nostdinc++"]
+    command += ["-fno-caret-diagnostics", "-Wno-everything", f"-D__METAL_VERSION__={major * 100 + minor * 10}"]
     command += [f"-U{name}" for name in sorted(_UNDEFINED)]
     command += _definitions(_DEFINED | dict(defines))
     command += [f"-I{_STAGE1}", *(f"-I{folder}" for folder in include_dirs), str(path)]

@@ -65,7 +65,9 @@ class Span:
     def __contains__(self, index: int) -> bool:
         return self.begin <= index < self.end
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """How many tokens they are. No `__len__`: an empty span, such as a body without statements, is no lack of one."""
         return self.end - self.begin
 
 

@@ -81,6 +81,8 @@ class TypeNames:
                 self._add_typedef(declaration)
             elif declaration.kind in (DeclarationKind.CLASS, DeclarationKind.ENUM) and declaration.name is not None:
                 self._add(self._types, declaration, declaration.name)
+            elif declaration.kind is DeclarationKind.OTHER:
+                self._add_using(declaration)
 
     def _add(self, table: dict[str, _Regions], declaration: Declaration, name: int) -> None:
         """Adds a name where it can be used: a member's in the whole class, any other's from its declaration on."""
@@ -108,10 +110,16 @@ class TypeNames:
             return False
         return texts[last] in self._classes
 
+    def _add_using(self, declaration: Declaration) -> None:
+        """`using typename Base::type;`; without the word, what the name means is another declaration's to say."""
+        begin, end = declaration.span.begin, declaration.span.end
+        if self._unit.stream.texts[begin : begin + 2] == ["using", "typename"]:
+            self._add(self._vectors, declaration, end - 2)
+
     def _add_typedef(self, declaration: Declaration) -> None:
         for declarator in declaration.declarators:
             if declarator.name is not None:
-                is_plain = not (len(declarator.operators) or declarator.arrays or declarator.parameters)
+                is_plain = not (declarator.operators.size or declarator.arrays or declarator.parameters is not None)
                 self._add_alias(declaration, declarator.name, declaration.specifiers if is_plain else Span(0, 0))
 
     def _add_alias(self, declaration: Declaration, name: int, target: Span) -> None:

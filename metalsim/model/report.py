@@ -32,7 +32,7 @@ def report(
         for chip in (DEFAULT_CHIPS if chips is None else chips)
     ]
     lines = [str(entry) for entry in estimates]
-    if estimates:
+    if estimates and estimates[0].issue.products + estimates[0].issue.others > 0:
         lines.append(_issue_line(estimates[0]))
     lines.append(_accumulation_line(counts))
     if not all(entry.familiar for entry in estimates):

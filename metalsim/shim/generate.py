@@ -1,7 +1,8 @@
 """Writes the shim's tables: ``python generate.py OUTPUT_DIR``.
 
-Metal declares each of its functions for each type. So does the shim for scalars, because a call with numbers of two types must be
-ambiguous as it is in Metal; vectors are templates (see library/vector_functions.h). The files belong to a build, not to the source.
+Metal declares each of its functions for each type. So does the shim for scalars, because a call with numbers of two types
+must be ambiguous as it is in Metal; vectors are templates (see library/vector_functions.h). The files belong to a build, not
+to the source.
 """
 
 import sys
@@ -46,11 +47,22 @@ REDUCTIONS = {
     "prefix_inclusive_product": SIMD_TYPES,
     "prefix_exclusive_product": SIMD_TYPES,
 }
-EXCHANGES = ("broadcast", "shuffle", "shuffle_xor", "shuffle_up", "shuffle_down", "shuffle_rotate_up", "shuffle_rotate_down")
+EXCHANGES = (
+    "broadcast",
+    "shuffle",
+    "shuffle_xor",
+    "shuffle_up",
+    "shuffle_down",
+    "shuffle_rotate_up",
+    "shuffle_rotate_down",
+)
 FILLS = ("shuffle_and_fill_up", "shuffle_and_fill_down")
 
 INLINE = "METALSIM_INLINE"
 ARGUMENTS = ("x", "y", "z")
+BFLOAT_TEMPLATE = (
+    "template <typename T, typename... None, METALSIM_REQUIRES(__is_same(T, bfloat) && sizeof...(None) == 0)>"
+)
 
 
 def entries(table: dict[int, str]) -> Iterator[tuple[str, int]]:
@@ -83,8 +95,9 @@ def vector_overloads(name: str, arity: int, condition: str) -> Iterator[str]:
         "}"
     )
     types = ["A", "B", "C"][:arity]
+    declared = ", ".join(f"typename {of}" for of in types)
     yield (
-        f"template <{', '.join(f'typename {of}' for of in types)}, typename V = ::metalsim::shim::MixedVector<{', '.join(types)}>>\n"
+        f"template <{declared}, typename V = ::metalsim::shim::MixedVector<{', '.join(types)}>>\n"
         f"{INLINE} V {name}({parameters(types)}) {{ return {name}({call('::metalsim::shim::widen<V>({})', arity)}); }}"
     )
 
@@ -103,7 +116,7 @@ def bfloat_overload(name: str, arity: int) -> str:
     The empty pack makes it the last choice: any overload for bfloat that a user declares is better.
     """
     return (
-        "template <typename T, typename... None, METALSIM_REQUIRES(__is_same(T, bfloat) && sizeof...(None) == 0)>\n"
+        f"{BFLOAT_TEMPLATE}\n"
         f"{INLINE} float {name}({parameters(['T'] * arity)}, None...) {{ return {name}({call('float({})', arity)}); }}"
     )
 
@@ -124,7 +137,12 @@ def vector_types() -> str:
     using = [f"using ::{name}{width};" for name in names for width in WIDTHS]
     lines.append(in_namespace("metal", using))
     lines.append(in_namespace("simd", using))
-    lines += [f"typedef ::{name}{width} {prefix}_{name}{width};" for prefix in ("simd", "vector") for name in names for width in WIDTHS]
+    lines += [
+        f"typedef ::{name}{width} {prefix}_{name}{width};"
+        for prefix in ("simd", "vector")
+        for name in names
+        for width in WIDTHS
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -132,7 +150,9 @@ def packed_types() -> str:
     """Return the names of the packed vector types."""
     elements = (*INTEGERS, "half", "bfloat", "float", "bool")
     lines = [
-        f"typedef metalsim::shim::PackedVector<{of}, {width}> packed_{of}{width};" for of in elements for width in WIDTHS
+        f"typedef metalsim::shim::PackedVector<{of}, {width}> packed_{of}{width};"
+        for of in elements
+        for width in WIDTHS
     ]
     lines.append(in_namespace("metal", [f"using ::packed_{of}{width};" for of in elements for width in WIDTHS]))
     return "\n".join(lines) + "\n"
@@ -141,7 +161,12 @@ def packed_types() -> str:
 def matrix_types() -> str:
     """Return the names of the matrix types."""
     shapes = [f"{of}{columns}x{rows}" for of in REALS for columns in WIDTHS for rows in WIDTHS]
-    lines = [f"typedef metal::matrix<{of}, {columns}, {rows}> {of}{columns}x{rows};" for of in REALS for columns in WIDTHS for rows in WIDTHS]
+    lines = [
+        f"typedef metal::matrix<{of}, {columns}, {rows}> {of}{columns}x{rows};"
+        for of in REALS
+        for columns in WIDTHS
+        for rows in WIDTHS
+    ]
     lines.append(in_namespace("metal", [f"using ::{shape};" for shape in shapes]))
     lines.append(in_namespace("simd", [f"using ::{shape};" for shape in shapes]))
     return "\n".join(lines) + "\n"
@@ -166,7 +191,9 @@ def math() -> str:
         for name, arity in entries(table):
             single.append(scalar_overload(name, arity, "float", f"{scalar}::{name}"))
             single += vector_overloads(name, arity, "__is_same(T, float)")
-    return "\n".join([in_namespace("metal", common), in_namespace("metal::fast", single), in_namespace("metal::precise", single)])
+    return "\n".join(
+        [in_namespace("metal", common), in_namespace("metal::fast", single), in_namespace("metal::precise", single)]
+    )
 
 
 def integer() -> str:
@@ -179,29 +206,39 @@ def integer() -> str:
         lines += vector_overloads(name, arity, "::metalsim::shim::is_real<T> || ::metalsim::shim::is_integer<T>")
     for table, types in ((INTEGER_FUNCTIONS, INTEGERS), (INT_FUNCTIONS, ("int", "uint"))):
         for name, arity in entries(table):
-            lines += ["constexpr " + scalar_overload(name, arity, of, f"{implementation}::{name}<{of}>") for of in types]
+            lines += [
+                "constexpr " + scalar_overload(name, arity, of, f"{implementation}::{name}<{of}>") for of in types
+            ]
             lines += vector_overloads(name, arity, "::metalsim::shim::is_integer<T>")
     for of in INTEGERS:
         unsigned = of if of.startswith("u") else f"u{of}"
-        lines.append(f"constexpr {INLINE} {unsigned} absdiff({of} x, {of} y) {{ return {implementation}::absdiff<{of}>(x, y); }}")
+        lines.append(
+            f"constexpr {INLINE} {unsigned} absdiff({of} x, {of} y) {{ return {implementation}::absdiff<{of}>(x, y); }}"
+        )
     return in_namespace("metal", lines)
 
 
-def group_function(name: str, types: Sequence[str], implementation: str, extra: str, passed: str, data: int = 1) -> Iterator[str]:
+def group_function(
+    name: str, types: Sequence[str], implementation: str, extra: str, passed: str, data: int = 1
+) -> Iterator[str]:
     """Yield a simdgroup or quadgroup function: of ``data`` values, and ``extra`` parameters that are ``passed`` on."""
+
+    def body(form: str) -> str:
+        return f"{{ return {implementation}({call(form, data)}{passed}); }}"
+
     for of in types:
-        yield f"{INLINE} {of} {name}({parameters([of] * data)}{extra}) {{ return {implementation}({call('{}', data)}{passed}); }}"
-    if "float" in types:
-        condition = "__is_same(T, bfloat) && sizeof...(None) == 0"
+        yield f"{INLINE} {of} {name}({parameters([of] * data)}{extra}) {body('{}')}"
+    if "float" in types and "=" not in extra:
         yield (
-            f"template <typename T, typename... None, METALSIM_REQUIRES({condition})>\n"
-            f"{INLINE} float {name}({parameters(['T'] * data)}{extra}, None...) {{\n"
-            f"  return {implementation}({call('float({})', data)}{passed});\n}}"
+            f"{BFLOAT_TEMPLATE}\n"
+            f"{INLINE} float {name}({parameters(['T'] * data)}{extra}, None...) {body('static_cast<float>({})')}"
         )
-    condition = "::metalsim::shim::is_simd_number<T>" + ("" if "float" in types else " && ::metalsim::shim::is_integer<T>")
+    condition = "::metalsim::shim::is_simd_number<T>" + (
+        "" if "float" in types else " && ::metalsim::shim::is_integer<T>"
+    )
     yield (
         f"template <typename T, int N, METALSIM_REQUIRES({condition})>\n"
-        f"{INLINE} vec<T, N> {name}({parameters(['vec<T, N>'] * data)}{extra}) {{ return {implementation}({call('{}', data)}{passed}); }}"
+        f"{INLINE} vec<T, N> {name}({parameters(['vec<T, N>'] * data)}{extra}) {body('{}')}"
     )
 
 
@@ -211,7 +248,9 @@ def simdgroup() -> str:
     for name, types in REDUCTIONS.items():
         reduction = f"bit_{name}" if name in ("and", "or", "xor") else name
         for group, op in (("simd", "reduce"), ("quad", "quad_reduce")):
-            call_text = f"::metalsim::shim::reduce<::metalsim::abi::Collective::{op}, ::metalsim::abi::Reduction::{reduction}>"
+            call_text = (
+                f"::metalsim::shim::reduce<::metalsim::abi::Collective::{op}, ::metalsim::abi::Reduction::{reduction}>"
+            )
             lines += group_function(f"{group}_{name}", types, call_text, "", "")
     for name in EXCHANGES:
         exchange = f"::metalsim::shim::exchange<::metalsim::abi::Collective::{name}>"
@@ -222,19 +261,17 @@ def simdgroup() -> str:
             exchange = f"::metalsim::shim::exchange<::metalsim::abi::Collective::quad_{name}>"
         lines += group_function(f"quad_{name}", SIMD_TYPES, exchange, ", ushort lane", ", lane")
     lines += group_function(
-        "simd_broadcast_first", SIMD_TYPES, "::metalsim::shim::exchange<::metalsim::abi::Collective::broadcast_first>", "", ", 0"
+        "simd_broadcast_first",
+        SIMD_TYPES,
+        "::metalsim::shim::exchange<::metalsim::abi::Collective::broadcast_first>",
+        "",
+        ", 0",
     )
     lines += group_function("quad_broadcast_first", SIMD_TYPES, "::metalsim::shim::quad_broadcast_first", "", "")
     for name in FILLS:
         fill = f"::metalsim::shim::exchange_and_fill<::metalsim::abi::Collective::{name}>"
-        extra, passed = ", ushort delta, ushort modulo = ::metalsim::abi::kSimdWidth", ", delta, modulo"
-        condition = "::metalsim::shim::is_simd_number<T>"
-        for of in SIMD_TYPES:
-            lines.append(f"{INLINE} {of} simd_{name}({of} x, {of} y{extra}) {{ return {fill}(x, y{passed}); }}")
-        lines.append(
-            f"template <typename T, int N, METALSIM_REQUIRES({condition})>\n"
-            f"{INLINE} vec<T, N> simd_{name}(vec<T, N> x, vec<T, N> y{extra}) {{ return {fill}(x, y{passed}); }}"
-        )
+        extra = ", ushort delta, ushort modulo = ::metalsim::abi::kSimdWidth"
+        lines += group_function(f"simd_{name}", SIMD_TYPES, fill, extra, ", delta, modulo", data=2)
     return in_namespace("metal", lines)
 
 
@@ -243,7 +280,8 @@ def builtins() -> str:
     scalar = "::metalsim::shim::scalar"
     lines: list[str] = []
     for name, arity in entries(REAL_FUNCTIONS):
-        lines.append(f"{INLINE} float __metal_{name}({parameters(['float'] * arity)}, bool) {{ return {scalar}::{name}({call('{}', arity)}); }}")
+        declared = f"{parameters(['float'] * arity)}, bool"
+        lines.append(f"{INLINE} float __metal_{name}({declared}) {{ return {scalar}::{name}({call('{}', arity)}); }}")
     groups = [(name, "T x", "x") for name in (*REDUCTIONS, "broadcast_first")]
     groups += [(name, "T x, ushort lane", "x, lane") for name in EXCHANGES]
     groups += [(name, "T x, T fill, ushort delta, ushort modulo", "x, fill, delta, modulo") for name in FILLS]
@@ -251,7 +289,9 @@ def builtins() -> str:
         if name in REDUCTIONS and "float" not in REDUCTIONS[name]:
             # MLX passes a float, though no header does.
             passed = "::metalsim::shim::bitwise_operand(x)"
-        lines.append(f"template <typename T> {INLINE} T __metal_simd_{name}({declared}) {{ return T(metal::simd_{name}({passed})); }}")
+        lines.append(
+            f"template <typename T> {INLINE} T __metal_simd_{name}({declared}) {{ return T(metal::simd_{name}({passed})); }}"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -1,8 +1,9 @@
 """Attention kernels of PyTorch and MLX: their sources, how they are dispatched, and what they must compute.
 
-Each function below (``torch_prefill``, ``torch_decode``, ``mlx_steel``, ``mlx_vector``, ``mlx_gated_delta``) builds a :class:`Case` for given tensors: the
-dispatches as PyTorch's or MLX's host code makes them (function name, function constants, grid, structs of arguments), the output, and
-the float64 result. A dispatch does not care whether its pipeline comes of the source or of Apple's AIR.
+Each function below (``torch_prefill``, ``torch_decode``, ``mlx_steel``, ``mlx_vector``, ``mlx_gated_delta``) builds a
+:class:`Case` for given tensors: the dispatches as PyTorch's or MLX's host code makes them (function name, function constants,
+grid, structs of arguments), the output, and the float64 result. A dispatch does not care whether its pipeline comes of the
+source or of Apple's AIR.
 
     query, key, value = attention_inputs(1, 4, 2, 70, 93, 64, torch.float16)
     case = torch_prefill(query, key, value, causal=True)
@@ -119,7 +120,8 @@ MLX_VECTOR = Source(
 
 #define instantiate_vector(type, head_dim) \\
   instantiate_kernel("sdpa_vector_" #type "_" #head_dim "_" #head_dim, sdpa_vector, type, head_dim, head_dim) \\
-  instantiate_kernel("sdpa_vector_2pass_1_" #type "_" #head_dim "_" #head_dim, sdpa_vector_2pass_1, type, head_dim, head_dim) \\
+  instantiate_kernel("sdpa_vector_2pass_1_" #type "_" #head_dim "_" #head_dim, sdpa_vector_2pass_1, type, head_dim, \\
+                     head_dim) \\
   instantiate_kernel("sdpa_vector_2pass_2_" #type "_" #head_dim, sdpa_vector_2pass_2, type, head_dim)
 #define instantiate_head_dims(type) \\
   instantiate_vector(type, 64) \\
@@ -168,11 +170,11 @@ class Dispatch:
 
     def pipeline(self) -> metalsim.Pipeline:
         """Compile the kernel from its source."""
-        return self.source.library.pipeline(self.function, dict(self.constants))
+        return self.source.library.pipeline(self.function, dict(self.constants.items()))
 
     def air_pipeline(self) -> metalsim.Pipeline:
         """Take the kernel that Apple compiled."""
-        return air.pipeline(self.source.air_library, self.function, dict(self.constants))
+        return air.pipeline(self.source.air_library, self.function, self.constants)
 
     def run(self, pipeline: metalsim.Pipeline, **options: Any) -> metalsim.Run:
         """Run it; ``options`` are those of :meth:`metalsim.Pipeline.dispatch`."""
@@ -279,7 +281,7 @@ def _full_mask(mask: Tensor, query: Tensor, key: Tensor) -> Tensor:
 
 
 #: Queries and keys of a tile, and simdgroups, by head dimension (PyTorch's Attention.mm).
-_PREFILL_TILES = {d: (32, 32, 4) for d in (32, 64, 72, 80, 96)} | {128: (32, 16, 4), 256: (16, 8, 2)}
+_PREFILL_TILES = dict.fromkeys((32, 64, 72, 80, 96), (32, 32, 4)) | {128: (32, 16, 4), 256: (16, 8, 2)}
 
 
 def torch_prefill(
@@ -320,7 +322,7 @@ def torch_decode(
     mask: Tensor | None = None,
     two_pass: bool = False,
 ) -> Case:
-    """PyTorch's kernel for few queries, in one pass or split over the keys in 32 blocks; causal is aligned to the upper left."""
+    """PyTorch's kernel for few queries, in one pass or with the keys in 32 blocks; causal is aligned to the upper left."""
     batch, heads, queries, head_dim = query.shape
     kv_heads, keys = key.shape[1:3]
     name = _METAL_NAMES[query.dtype]
@@ -499,7 +501,8 @@ def mlx_gated_delta(batch: int, length: int, dtype: torch.dtype, seed: int = 0) 
     """MLX's gated delta rule: no attention, but of all public kernels the one that uses simdgroup matrices most.
 
     It loads and stores them from memory, transposed, while other operands are put together element by element: its result
-    is right only if simdgroup_load has the lane layout that the source assumes. The output is y, [batch, length, heads, head_dim].
+    is right only if simdgroup_load has the lane layout that the source assumes. The output is y, [batch, length, heads,
+    head_dim].
     """
     heads, head_dim = GATED_DELTA_HEADS, GATED_DELTA_HEAD_DIM
     generator = torch.Generator().manual_seed(seed)

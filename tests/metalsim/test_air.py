@@ -1,7 +1,7 @@
 """Apple's compiler as a witness: kernels that it compiled, against metalsim's compilation of the same source, bit by bit.
 
-Both run on the same runtime. Equal bits therefore say that metalsim's front end and headers mean what Apple's mean; they say nothing
-about what the runtime itself decides (the order of sums in a matrix product or a reduction, exp2, divergence). The
+Both run on the same runtime. Equal bits therefore say that metalsim's front end and headers mean what Apple's mean; they say
+nothing about what the runtime itself decides (the order of sums in a matrix product or a reduction, exp2, divergence). The
 negative controls change the AIR in one place each, and must change the result: the comparison would notice.
 """
 
@@ -10,16 +10,17 @@ import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+import real_kernels
 import torch
+from real_kernels import Case, Dispatch, attention_inputs, bits, relative_error
 
 import metalsim
 from metalsim import air, toolchain
 from metalsim.air import wheels
 from metalsim.air.lower import lower
-from tests.metalsim import real_kernels
-from tests.metalsim.real_kernels import Case, Dispatch, attention_inputs, bits, relative_error
 
 F16, BF16, F32 = torch.float16, torch.bfloat16, torch.float32
 
@@ -49,18 +50,18 @@ def attention_case(
     mask: str | None = None,
     batch: int = 2,
     transposed: bool = False,
-    **options: object,
+    **options: Any,
 ) -> Case:
     """Build a case with four query heads on two key heads; ``transposed`` = stored as [batch, length, heads, head_dim]."""
-    inputs = attention_inputs(batch, 4, 2, queries, keys, head_dim, dtype)
+    inputs = list(attention_inputs(batch, 4, 2, queries, keys, head_dim, dtype))
     if transposed:
-        inputs = tuple(x.transpose(1, 2).contiguous().transpose(1, 2) for x in inputs)
+        inputs = [x.transpose(1, 2).contiguous().transpose(1, 2) for x in inputs]
     if mask is not None:
         options["mask"] = mask_of(mask, (batch, 1, queries, keys), dtype, hide_all=build in ZERO_WITHOUT_KEYS)
     return build(*inputs, **options)
 
 
-def _name(build: Callable[..., Case], dtype: torch.dtype, sizes: tuple[int, ...], options: dict[str, object]) -> str:
+def _name(build: Callable[..., Case], dtype: torch.dtype, sizes: tuple[int, ...], options: dict[str, Any]) -> str:
     words = [build.__name__, str(dtype).removeprefix("torch."), "x".join(map(str, sizes))]
     words += [key if value is True else f"{key}={value}" for key, value in options.items() if value is not False]
     return "-".join(words)
@@ -70,7 +71,7 @@ def _table() -> dict[str, Callable[[], Case]]:
     """Return all cases by name: (head_dim, queries, keys), and options."""
     table: dict[str, Callable[[], Case]] = {}
 
-    def add(build: Callable[..., Case], dtype: torch.dtype, *sizes: int, **options: object) -> None:
+    def add(build: Callable[..., Case], dtype: torch.dtype, *sizes: int, **options: Any) -> None:
         table[_name(build, dtype, sizes, options)] = lambda: attention_case(build, dtype, *sizes, **options)
 
     prefill, decode = real_kernels.torch_prefill, real_kernels.torch_decode
@@ -113,7 +114,7 @@ CASES = _table()
 
 def _air_metal_4(dispatch: Dispatch) -> metalsim.Pipeline:
     """Take PyTorch's kernel from its library for Metal 4."""
-    return air.pipeline(wheels.torch_metallibs()[-1], dispatch.function, dict(dispatch.constants))
+    return air.pipeline(wheels.torch_metallibs()[-1], dispatch.function, dispatch.constants)
 
 
 class Pipelines:
@@ -154,9 +155,7 @@ def pipelines(request: pytest.FixtureRequest, _wheels: None) -> Iterator[Pipelin
     """Return the pipelines of all cases that this session runs, which compile while the first tests run."""
     toolchain.build_everything()
     made = Pipelines()
-    wanted = {
-        getattr(item, "callspec").params["name"] for item in request.session.items if "pipelines" in _fixtures(item)
-    }
+    wanted = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
     for name in CASES:
         if name in wanted:
             for dispatch in CASES[name]().dispatches:
@@ -164,10 +163,6 @@ def pipelines(request: pytest.FixtureRequest, _wheels: None) -> Iterator[Pipelin
                 made.request(dispatch, Dispatch.air_pipeline)
     yield made
     made.close()
-
-
-def _fixtures(item: pytest.Item) -> tuple[str, ...]:
-    return tuple(getattr(item, "fixturenames", ()))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -234,6 +234,15 @@ def test_every_line_with_a_figure_says_that_it_is_modelled():
             assert model.NEVER_RUN in line or line == model.CALIBRATION
 
 
+def test_a_kernel_that_only_copies_is_reported():
+    copies = Counts(
+        threadgroups=1, simdgroups=1, threads=32, device={0: BufferTraffic(loaded_bytes=128, stored_bytes=128)}
+    )
+    report = model.report(copies, ["M1"])
+    assert "M1: 1.5 us" in report
+    assert "no matrix product" in report
+
+
 def test_a_kernel_unlike_the_calibrated_ones_has_a_wide_range():
     counts = steel_by_hand(4096, 8)
     unstaged = replace(counts, threadgroup=ThreadgroupTraffic())

@@ -37,7 +37,7 @@ def _rewrite(context: Context, parameter: Parameter) -> None:
     specifiers = parameter.specifiers
     if declarator is None or declarator.is_nested or not declarator.arrays or declarator.name is None:
         return
-    if _SPACES.isdisjoint(context.stream.texts[specifiers.begin : specifiers.end]) or len(declarator.operators):
+    if _SPACES.isdisjoint(context.stream.texts[specifiers.begin : specifiers.end]) or declarator.operators.size:
         return
     context.edits.blank(declarator.arrays[0])
     if len(declarator.arrays) == 1:

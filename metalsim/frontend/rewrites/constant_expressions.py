@@ -76,7 +76,7 @@ class Constants:
     def value(self, span: Span) -> int | None:
         """The value of the expression in a span, or None if it is not understood."""
         stream = self._unit.stream
-        if len(span) == 1 and stream.tokens[span.begin].kind is TokenKind.NUMBER:
+        if span.size == 1 and stream.tokens[span.begin].kind is TokenKind.NUMBER:
             return integer_literal(stream.texts[span.begin])
         if self._values is None:
             self._values = {}
@@ -101,7 +101,7 @@ class Constants:
         stream = self._unit.stream
         following: int | None = 0
         for part in stream.split(body):
-            if not len(part):
+            if not part.size:
                 continue
             if "=" in stream.texts[part.begin : part.end]:
                 equals = stream.texts.index("=", part.begin, part.end)

@@ -22,6 +22,7 @@ _NO_DECLARATION_BEFORE = frozenset(
     {"struct", "class", "union", "enum", "using", "operator", "explicit", "namespace", "~"}
 )
 _CASTS = frozenset({"static_cast"})
+_QUALIFIERS = frozenset({"const", "volatile", "thread"})
 _UNARY = frozenset({"-", "+", "!", "~", "*", "&", "++", "--"})
 # Words before `(T)` that make it something else than a cast.
 _TAKES_TYPE = frozenset({"sizeof", "alignof", "decltype", "typeof", "noexcept", "alignas", "__attribute__", "typeid"})
@@ -55,7 +56,7 @@ class Constructors:
         for declaration in self._context.unit.declarations:
             body = declaration.body
             if declaration.kind is DeclarationKind.FUNCTION and body is not None:
-                self._in_function[body.begin : body.end] = b"\1" * len(body)
+                self._in_function[body.begin : body.end] = b"\1" * body.size
             if declaration.kind is DeclarationKind.ALIAS:
                 self._excluded.add(declaration.specifiers.begin)
             for declarator in declaration.declarators:
@@ -130,12 +131,27 @@ class Constructors:
     def _static_cast(self, angle: int) -> None:
         """`static_cast<T>(x)`: with T spelled without pointers, references and address spaces."""
         target = Span(angle + 1, self._stream.match[angle])
-        if not self._is_plain_type(target):
+        core = self._without_qualifiers(target)
+        if not self._is_plain_type(core):
             return
         edits = self._context.edits
         edits.replace(angle - 1, "METALSIM_MAKE")
         edits.replace(angle, "(")
         edits.replace(target.end, ")")
+        self._blank_qualifiers(target, core)
+
+    def _without_qualifiers(self, span: Span) -> Span:
+        """A type without `const` at its ends, which means nothing for the value that a cast makes."""
+        begin, end = span.begin, span.end
+        while begin < end and self._texts[begin] in _QUALIFIERS:
+            begin += 1
+        while end > begin and self._texts[end - 1] in _QUALIFIERS:
+            end -= 1
+        return Span(begin, end)
+
+    def _blank_qualifiers(self, span: Span, core: Span) -> None:
+        self._context.edits.blank(Span(span.begin, core.begin))
+        self._context.edits.blank(Span(core.end, span.end))
 
     def _is_plain_type(self, span: Span) -> bool:
         """Whether a span is the name of what may be a vector type, and nothing else."""
@@ -200,14 +216,16 @@ class Constructors:
         target = Span(opening + 1, closing)
         if not self._stream.is_identifier(opening + 1) and self._texts[opening + 1] != "::":
             return
-        if not self._is_plain_type(target) or not self._may_cast(opening):
+        core = self._without_qualifiers(target)
+        if not self._is_plain_type(core) or not self._may_cast(opening):
             return
         end = self._operand_end(closing + 1)
         if end is None:
             return
         self._cast_ends.add(closing)
+        self._blank_qualifiers(target, core)
         self._context.edits.replace(opening, "METALSIM_MAKE(")
-        self._context.edits.insert_before(closing + 1, "(")
+        self._context.edits.insert_after(closing, "(")
         self._context.edits.insert_after(end - 1, ")")
 
     def _may_cast(self, opening: int) -> bool:

@@ -109,7 +109,7 @@ def _problem(context: Context, declaration: Declaration, declarator: Declarator)
         return "it must be declared in the constant address space: `constant T name [[function_constant(n)]];`"
     if declarator.initialiser is not None:
         return "it must not have an initialiser; its value is given when the pipeline is made"
-    if declarator.arrays or len(declarator.operators) or declarator.is_nested or declaration.headers:
+    if declarator.arrays or declarator.operators.size or declarator.is_nested or declaration.headers:
         return "its type must be a scalar or a vector"
     return None
 
@@ -120,7 +120,7 @@ def _rewrite_questions(context: Context, found: dict[str, FunctionConstant]) -> 
         if text != "is_function_constant_defined" or stream.text_at(index + 1) != "(":
             continue
         argument = Span(index + 2, stream.match[index + 1])
-        name = stream.texts[argument.end - 1] if len(argument) else ""
+        name = stream.texts[argument.end - 1] if argument.size else ""
         constant = found.get(name)
         if constant is None:
             message = (

@@ -7,13 +7,13 @@ Rules of Apple's Metal Shading Language specification (5.2):
 - every other parameter must have the attribute of a built-in value, and a type that this value can have.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from metalsim.frontend.declarators import Parameter, parse_parameters
 from metalsim.frontend.rewrites.constant_expressions import Constants
 from metalsim.frontend.rewrites.context import Context
-from metalsim.frontend.syntax import ADDRESS_SPACES, Attribute
+from metalsim.frontend.syntax import ADDRESS_SPACES, Attribute, DeclarationKind, ScopeKind
 from metalsim.frontend.tokens import Span
 from metalsim.frontend.words import words
 
@@ -70,11 +70,11 @@ class Binding:
 class ParameterReader:
     """Reads the parameters of the kernels of one text."""
 
-    def __init__(self, context: Context, constants: Constants, function_constants: Iterable[str]) -> None:
+    def __init__(self, context: Context, constants: Constants) -> None:
         self._context = context
         self._stream = context.stream
         self._constants = constants
-        self._function_constants = frozenset(function_constants)
+        self._program_constants = frozenset(_program_constants(context))
 
     def read(self, kernel: str, span: Span) -> tuple[Binding, ...] | None:
         """Reads a kernel's parameter list; None if something in it is refused, which is reported."""
@@ -101,7 +101,7 @@ class ParameterReader:
         end = parameter.span.end if declarator is None else declarator.span.end
         lists = parameter.attributes + (declarator.attributes if declarator else ())
         omitted = {i for attributes in lists for i in range(attributes.span.begin, attributes.span.end)}
-        if declarator is not None and declarator.name is not None and len(parameter.specifiers):
+        if declarator is not None and declarator.name is not None and parameter.specifiers.size:
             omitted.update(range(declarator.id.begin, declarator.id.end))
         return tuple(index for index in range(parameter.span.begin, end) if index not in omitted)
 
@@ -178,10 +178,8 @@ class ParameterReader:
                 self._report(kernel, parameter, problem)
                 return None
         enabled_by = self._enabled_by(parameter)
-        if enabled_by is not None and enabled_by not in self._function_constants:
-            problem = (
-                f"[[function_constant({enabled_by})]] must name a function constant that is declared before the kernel"
-            )
+        if enabled_by is not None and enabled_by not in self._program_constants:
+            problem = f"[[function_constant({enabled_by})]] must name a function constant, or a constant made of some"
             self._report(kernel, parameter, problem, _FUNCTION_CONSTANT)
             return None
         line = self._stream.tokens[parameter.span.begin].line
@@ -209,6 +207,15 @@ class ParameterReader:
                     self._report(kernel, parameter, f"its index {binding.index} is that of '{owner}' already")
                     is_valid = False
         return is_valid
+
+
+def _program_constants(context: Context) -> Iterator[str]:
+    """The constants at program scope, function constants and others: all may turn a parameter on or off."""
+    texts = context.stream.texts
+    for declaration in context.unit.declarations:
+        is_variable = declaration.kind is DeclarationKind.VARIABLE and declaration.scope.kind is ScopeKind.NAMESPACE
+        if is_variable and "constant" in texts[declaration.specifiers.begin : declaration.specifiers.end]:
+            yield from (texts[d.name] for d in declaration.declarators if d.name is not None)
 
 
 def _may_have_type(core: list[str], allowed: frozenset[str]) -> bool:

@@ -19,7 +19,7 @@ from metalsim.frontend.rewrites.context import Context
 from metalsim.frontend.rewrites.kernel_parameters import Binding, ParameterReader
 from metalsim.frontend.syntax import Attribute, Declaration, DeclarationKind, Declarator, ScopeKind
 from metalsim.frontend.tokens import Span, TokenKind
-from metalsim.frontend.translation import FunctionConstant, KernelDeclaration, KernelParameter
+from metalsim.frontend.translation import KernelDeclaration, KernelParameter
 
 _RULE = "metal-kernel"
 _SECTION = '5.1.3 "Compute Functions (Kernels)"'
@@ -46,13 +46,11 @@ class _Kernel:
 class Kernels:
     """Finds and rewrites all kernels of a text."""
 
-    def __init__(
-        self, context: Context, constants: Constants, function_constants: Mapping[str, FunctionConstant]
-    ) -> None:
+    def __init__(self, context: Context, constants: Constants) -> None:
         self._context = context
         self._stream = context.stream
         self._constants = constants
-        self._reader = ParameterReader(context, constants, function_constants)
+        self._reader = ParameterReader(context, constants)
         self._templates: dict[str, list[_Kernel]] = {}
         self._refused: set[str] = set()  # templates with a finding: their instantiations have none of their own
         self.found: dict[str, KernelDeclaration] = {}
@@ -66,7 +64,7 @@ class Kernels:
         kernels = [d for d in declarations if d.kind is DeclarationKind.FUNCTION and self._marks(d)]
         for declaration in kernels:
             self._mark_by_word(declaration)
-        templates = [d for d in kernels if any(len(header) for header in d.headers)]
+        templates = [d for d in kernels if any(header.size for header in d.headers)]
         for declaration in (d for d in templates if d.body is not None):
             self._template_definition(declaration)
         for declaration in (d for d in templates if d.body is None and not self._is_known(d)):
@@ -148,7 +146,7 @@ class Kernels:
         problem = None
         if declaration.scope.kind is not ScopeKind.NAMESPACE:
             problem = "it must be a function of its own, not a member or local function"
-        elif "void" not in words or len(declarator.operators):
+        elif "void" not in words or declarator.operators.size:
             problem = "it must return void"
         if problem is not None:
             self._context.report(declarator.name, _RULE, f"kernel '{name}': {problem}", _SECTION)

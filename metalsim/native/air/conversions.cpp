@@ -1,10 +1,10 @@
-// Conversions between number types: "air.convert.f.f32.s.i32" makes a float of a signed int. They are instructions of LLVM.
-// From floating point to integers they saturate, and NaN becomes 0, as on Apple's GPUs.
+// Conversions between number types: "air.convert.f.f32.s.i32" makes a float of a signed int. They are instructions of
+// LLVM. From floating point to integers they saturate, and NaN becomes 0, as on Apple's GPUs.
 
 #include "lowering.h"
 
-#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Instructions.h"
+#include "llvm/IR/IRBuilder.h"
 
 using namespace llvm;
 
@@ -46,7 +46,9 @@ Value* convert(IRBuilder<>& builder, Value* value, Type* type, Kinds kinds) {
   return builder.CreateIntCast(value, type, kinds.from == "s");
 }
 
-bool is_kind(StringRef kind) { return kind == "f" || kind == "s" || kind == "u"; }
+bool is_kind(StringRef kind) {
+  return kind == "f" || kind == "s" || kind == "u";
+}
 
 } // namespace
 

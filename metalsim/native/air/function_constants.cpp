@@ -2,8 +2,8 @@
 //
 //   !air.function_constants = !{!{ptr addrspace(2) @variable, !"bool", !"has_mask", i32 300, i1 true}, ...}
 //
-// and a static constructor of the module copies the variable to where the code reads it. Once the variable has its value,
-// `globalopt` evaluates the constructor, and the constant is one that the optimiser sees.
+// and a static constructor of the module copies the variable to where the code reads it. Once the variable has its
+// value, `globalopt` evaluates the constructor, and the constant is one that the optimiser sees.
 
 #include "lowering.h"
 

@@ -1,9 +1,10 @@
-// Exports an AIR kernel as every kernel is exported (abi.h): a thunk that gets the arguments of one thread from a Context,
-// and `metalsim_kernel`, which describes the kernel.
+// Exports an AIR kernel as every kernel is exported (abi.h): a thunk that gets the arguments of one thread from a
+// Context, and `metalsim_kernel`, which describes the kernel.
 //
 // AIR says all about the parameters in metadata:
 //   !air.kernel = !{!1}    !1 = !{ptr @function, !outputs, !parameters, !{!"air.max_work_group_size", i32 128}}
-//   !parameters = !{!{i32 0, !"air.buffer", !"air.location_index", i32 4, i32 1, !"air.read", ..., !"air.arg_name", !"Q"},
+//   !parameters = !{!{i32 0, !"air.buffer", !"air.location_index", i32 4, i32 1, !"air.read", ..., !"air.arg_name",
+//   !"Q"},
 //                   !{i32 7, !"air.thread_index_in_simdgroup", !"air.arg_type_name", !"uint", ...}, ...}
 
 #include "lowering.h"
@@ -26,8 +27,8 @@ namespace {
 struct PositionSource {
   const char* attribute; ///< after "air."
   ArgumentKind kind;
-  size_t offset;      ///< in Position
-  uint32_t divisor;   ///< quadgroups are counted in threads
+  size_t offset;    ///< in Position
+  uint32_t divisor; ///< quadgroups are counted in threads
 };
 
 constexpr uint32_t kQuadgroup = 4;
@@ -246,8 +247,8 @@ private:
     arguments_.push_back(ConstantStruct::getAnon(fields));
   }
 
-  /// Whether the function constant of [[buffer(n), function_constant(name)]] is true. One that is computed of others counts as
-  /// true; the buffer is then needed only if the code uses it.
+  /// Whether the function constant of [[buffer(n), function_constant(name)]] is true. One that is computed of others
+  /// counts as true; the buffer is then needed only if the code uses it.
   bool is_enabled(const Parameter& parameter) const {
     const MDNode* predicate = parameter.node("air.function_constant");
     if (predicate == nullptr) {
@@ -263,7 +264,8 @@ private:
   }
 
   GlobalVariable* constant(Constant* value, const Twine& name) {
-    return new GlobalVariable(module_, value->getType(), /*isConstant=*/true, GlobalValue::InternalLinkage, value, name);
+    return new GlobalVariable(module_, value->getType(), /*isConstant=*/true, GlobalValue::InternalLinkage, value,
+                              name);
   }
 
   void export_symbol(StringRef name) {
@@ -300,4 +302,6 @@ private:
 
 } // namespace
 
-void metalsim::air::export_kernel(Module& module) { Exporter(module, read_metadata(module)).run(); }
+void metalsim::air::export_kernel(Module& module) {
+  Exporter(module, read_metadata(module)).run();
+}

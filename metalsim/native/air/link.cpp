@@ -1,13 +1,13 @@
 // Links the implementations of AIR's intrinsics, and refuses functions that use others.
 //
-// intrinsics/ implements scalar forms alone: "air.fmax.v4f32" is "air.fmax.f32" of each element. This also spares that code
-// from the calling convention of vectors.
+// intrinsics/ implements scalar forms alone: "air.fmax.v4f32" is "air.fmax.f32" of each element. This also spares that
+// code from the calling convention of vectors.
 
 #include "lowering.h"
 
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Instructions.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IRReader/IRReader.h"
 #include "llvm/Linker/Linker.h"
 #include "llvm/Support/Regex.h"
@@ -18,7 +18,9 @@ using namespace llvm;
 namespace {
 
 /// Intrinsics that declare something to Apple's own tools and do nothing.
-bool is_annotation(StringRef name) { return name.starts_with("air.assume_"); }
+bool is_annotation(StringRef name) {
+  return name.starts_with("air.assume_");
+}
 
 /// "air.convert.f.v2f32.f.v2f16" -> "air.convert.f.f32.f.f16"
 std::string scalar_name(StringRef name) {
@@ -108,7 +110,8 @@ void copy_target_attributes(const Module& from, Module& to) {
 void refuse_other_signatures(const Function& function) {
   for (const User* user : function.users()) {
     auto* call = dyn_cast<CallBase>(user);
-    if (call != nullptr && call->getCalledOperand() == &function && call->getFunctionType() != function.getFunctionType()) {
+    if (call != nullptr && call->getCalledOperand() == &function &&
+        call->getFunctionType() != function.getFunctionType()) {
       std::string type;
       raw_string_ostream(type) << *call->getFunctionType();
       metalsim::air::refuse("the intrinsic '" + function.getName() + "' is not implemented with the type " + type);

@@ -1,5 +1,5 @@
-// simdgroup_matrix: AIR has a matrix as a <64 x T> in every lane, of which elements 0 and 1 are the lane's share (Metal's
-// thread_elements()) and the others mean nothing. The runtime wants just these two, as floats.
+// simdgroup_matrix: AIR has a matrix as a <64 x T> in every lane, of which elements 0 and 1 are the lane's share
+// (Metal's thread_elements()) and the others mean nothing. The runtime wants just these two, as floats.
 //
 //   air.simdgroup_matrix_8x8_multiply_accumulate.*(a, b, c)                     -> metalsim_matrix_product
 //   air.simdgroup_matrix_8x8_load.*(pointer, elements per row, origin, transpose)  -> two loads
@@ -12,8 +12,8 @@
 
 #include "../abi.h"
 
-#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Instructions.h"
+#include "llvm/IR/IRBuilder.h"
 
 using namespace llvm;
 
@@ -23,7 +23,9 @@ constexpr StringRef kPrefix = "air.simdgroup_matrix_8x8_";
 constexpr unsigned kElements = 64; ///< of AIR's vector
 constexpr unsigned kShare = 2;     ///< of them that a lane uses
 
-Type* element_type(Value* matrix) { return cast<FixedVectorType>(matrix->getType())->getElementType(); }
+Type* element_type(Value* matrix) {
+  return cast<FixedVectorType>(matrix->getType())->getElementType();
+}
 
 SmallVector<int> share_of(unsigned length) {
   SmallVector<int> mask(length, PoisonMaskElem);
@@ -106,11 +108,13 @@ private:
   Value* address(IRBuilder<>& builder, CallInst& call, unsigned first, Type* element, unsigned i) {
     Value* origin = call.getArgOperand(first + 2);
     Type* integer = builder.getInt64Ty();
-    auto* type = FunctionType::get(integer, {integer, integer, integer, builder.getInt1Ty(), builder.getInt32Ty()}, false);
+    auto* type =
+        FunctionType::get(integer, {integer, integer, integer, builder.getInt1Ty(), builder.getInt32Ty()}, false);
     FunctionCallee callee = module_.getOrInsertFunction("metalsim_air_matrix_offset", type);
-    Value* offset = builder.CreateCall(callee, {call.getArgOperand(first + 1), builder.CreateExtractElement(origin, uint64_t(0)),
-                                                builder.CreateExtractElement(origin, uint64_t(1)),
-                                                call.getArgOperand(first + 3), builder.getInt32(i)});
+    Value* offset =
+        builder.CreateCall(callee, {call.getArgOperand(first + 1), builder.CreateExtractElement(origin, uint64_t(0)),
+                                    builder.CreateExtractElement(origin, uint64_t(1)), call.getArgOperand(first + 3),
+                                    builder.getInt32(i)});
     return builder.CreateGEP(element, call.getArgOperand(first), offset);
   }
 

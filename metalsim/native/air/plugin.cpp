@@ -17,8 +17,7 @@ using namespace llvm;
 
 namespace {
 
-cl::opt<std::string> intrinsics_path("metalsim-air-intrinsics",
-                                     cl::desc("bitcode that implements AIR's intrinsics"));
+cl::opt<std::string> intrinsics_path("metalsim-air-intrinsics", cl::desc("bitcode that implements AIR's intrinsics"));
 cl::list<std::string> constant_options("metalsim-air-constant",
                                        cl::desc("INDEX=VALUE: the value of a function constant"));
 
@@ -82,7 +81,9 @@ void register_pass(PassBuilder& builder) {
 
 } // namespace
 
-void metalsim::air::refuse(const Twine& message) { report_fatal_error(message, /*gen_crash_diag=*/false); }
+void metalsim::air::refuse(const Twine& message) {
+  report_fatal_error(message, /*gen_crash_diag=*/false);
+}
 
 extern "C" LLVM_ATTRIBUTE_WEAK PassPluginLibraryInfo llvmGetPassPluginInfo() {
   return {LLVM_PLUGIN_API_VERSION, "metalsim-air", "1", register_pass};

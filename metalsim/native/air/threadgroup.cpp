@@ -1,20 +1,20 @@
-// Threadgroup variables: AIR has them as global variables of address space 3. All threadgroups run in one process here, so
-// each function that uses one asks the runtime for its address at its start.
+// Threadgroup variables: AIR has them as global variables of address space 3. All threadgroups run in one process here,
+// so each function that uses one asks the runtime for its address at its start.
 
 #include "lowering.h"
 
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Instructions.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/ReplaceConstant.h"
 
 using namespace llvm;
 
 namespace {
 
-/// The name in the source: the last identifier of a mangled name, which is preceded by its length: "_ZZ6kernelvE4tile". (LLVM's
-/// demangler does not know the bfloat type that stands in many of these names.)
+/// The name in the source: the last identifier of a mangled name, which is preceded by its length: "_ZZ6kernelvE4tile".
+/// (LLVM's demangler does not know the bfloat type that stands in many of these names.)
 StringRef source_name(const GlobalVariable& variable) {
   StringRef mangled = variable.getName();
   for (size_t length = 1; length < mangled.size(); length++) {
@@ -45,8 +45,9 @@ Value* create_address(GlobalVariable& variable, Function& function, unsigned id)
   uint64_t size = variable.getParent()->getDataLayout().getTypeAllocSize(variable.getValueType());
   uint64_t alignment = variable.getAlign().valueOrOne().value();
   Value* name = builder.CreateGlobalString(source_name(variable), "threadgroup.name");
-  Value* address = builder.CreateCall(address_function(*variable.getParent()),
-                                      {builder.getInt32(id), builder.getInt64(size), builder.getInt64(alignment), name});
+  Value* address =
+      builder.CreateCall(address_function(*variable.getParent()),
+                         {builder.getInt32(id), builder.getInt64(size), builder.getInt64(alignment), name});
   return builder.CreateAddrSpaceCast(address, variable.getType());
 }
 

@@ -87,7 +87,7 @@ void Observed::uninitialized_read(const Site& site, const char* variable) {
   }
   const std::string name = variable ? std::string(variable) : "a variable of the thread";
   reporter_.uninitialized_read(site, {"thread", std::nullopt, std::nullopt, std::nullopt},
-                               name + " is used before the thread has written it");
+                               "used here: " + name + " holds what the thread has never initialised");
 }
 
 } // namespace

@@ -60,7 +60,7 @@ __attribute__((always_inline)) inline void Shadow::visit(Cell& cell, uint64_t by
 }
 
 template <AccessKind kind>
-void Shadow::walk(uint64_t offset, uint64_t size, const Access& now, Verdict& verdict) {
+__attribute__((always_inline)) inline void Shadow::walk(uint64_t offset, uint64_t size, const Access& now, Verdict& verdict) {
   const uint32_t shift = cell_shift(offset, size);
   const uint64_t end = offset + size;
   while (offset < end) {
@@ -77,24 +77,22 @@ void Shadow::walk(uint64_t offset, uint64_t size, const Access& now, Verdict& ve
 
 Verdict Shadow::access(AccessKind kind, uint64_t offset, uint64_t size, const Access& now) {
   Verdict verdict;
-  Access atomic = now;
-  atomic.record |= kAtomicRecord;
-  switch (kind) {
-  case AccessKind::load:
+  if (kind == AccessKind::load) {
     walk<AccessKind::load>(offset, size, now, verdict);
-    break;
-  case AccessKind::store:
+  } else if (kind == AccessKind::store) {
     walk<AccessKind::store>(offset, size, now, verdict);
-    break;
-  case AccessKind::atomic_load:
-    walk<AccessKind::atomic_load>(offset, size, atomic, verdict);
-    break;
-  case AccessKind::atomic_store:
-    walk<AccessKind::atomic_store>(offset, size, atomic, verdict);
-    break;
-  case AccessKind::atomic_modify:
-    walk<AccessKind::atomic_modify>(offset, size, atomic, verdict);
-    break;
+  } else {
+    const Access atomic{now.record | kAtomicRecord, now.first_interval};
+    switch (kind) {
+    case AccessKind::atomic_load:
+      walk<AccessKind::atomic_load>(offset, size, atomic, verdict);
+      break;
+    case AccessKind::atomic_store:
+      walk<AccessKind::atomic_store>(offset, size, atomic, verdict);
+      break;
+    default:
+      walk<AccessKind::atomic_modify>(offset, size, atomic, verdict);
+    }
   }
   return verdict;
 }

@@ -60,7 +60,7 @@ private:
     uint64_t count() const { return kBytes >> shift; }
   };
 
-  Page& page(uint64_t index, uint32_t shift) {
+  __attribute__((always_inline)) Page& page(uint64_t index, uint32_t shift) {
     Page& page = pages_[index];
     return page.touched && page.shift <= shift ? page : prepared_page(index, shift);
   }

@@ -67,16 +67,23 @@ bool ThreadgroupMemory::access(int64_t offset, uint64_t size, const Site& site, 
   }
   const Access access = intervals_.access(running.thread, site.number);
   const Verdict verdict = shadow_.access(kind_of(site), static_cast<uint64_t>(offset), size, access);
-  if (verdict.uninitialized) {
-    const int64_t byte = static_cast<int64_t>(verdict.uninitialized_byte) - variable->begin;
-    reporter_.uninitialized_read(site, {"threadgroup", std::nullopt, byte, size},
-                                 "'" + variable->name + "' is read before this threadgroup has written it");
-  }
-  if (verdict.conflict != 0) {
-    const int64_t byte = static_cast<int64_t>(verdict.conflict_byte) - variable->begin;
-    reporter_.race(site, {"threadgroup", std::nullopt, byte, size}, verdict, access);
+  if (verdict.uninitialized || verdict.conflict != 0) {
+    report(verdict, *variable, size, site, access);
   }
   return true;
+}
+
+void ThreadgroupMemory::report(const Verdict& verdict, const Variable& variable, uint64_t size, const Site& site,
+                               const Access& access) {
+  if (verdict.uninitialized) {
+    const int64_t byte = static_cast<int64_t>(verdict.uninitialized_byte) - variable.begin;
+    reporter_.uninitialized_read(site, {"threadgroup", std::nullopt, byte, size},
+                                 "'" + variable.name + "' is read before this threadgroup has written it");
+  }
+  if (verdict.conflict != 0) {
+    const int64_t byte = static_cast<int64_t>(verdict.conflict_byte) - variable.begin;
+    reporter_.race(site, {"threadgroup", std::nullopt, byte, size}, verdict, access);
+  }
 }
 
 void ThreadgroupMemory::report_bounds(int64_t offset, uint64_t size, const Site& site) {

@@ -1,6 +1,7 @@
 // metalsim-mark and metalsim-fill: what is in a thread's variables before they are written.
 //
-// metalsim-fill stores values that show in results. metalsim-mark makes what a thread never wrote visible to the end of the optimiser.
+// metalsim-fill stores values that show in results. metalsim-mark makes what a thread never wrote visible to the end of
+// the optimiser.
 //
 // A variable without a value is `undef` to LLVM, which the optimiser turns into whatever is convenient: at its end nothing
 // of the mistake is left. So each variable gets, where its life begins, the result of a call that the optimiser cannot look
@@ -69,12 +70,32 @@ StringRef source_name(const AllocaInst& variable) {
   return has_namesake ? without_number : name;
 }
 
+bool is_initialization_by_clang(const Instruction& instruction) {
+  const MDNode* annotations = instruction.getMetadata(LLVMContext::MD_annotation);
+  return annotations && any_of(annotations->operands(), [](const MDOperand& operand) {
+    const auto* text = dyn_cast<MDString>(operand);
+    return text && text->getString() == "auto-init";
+  });
+}
+
+/// What -ftrivial-auto-var-init adds, if it is given, would come after the marks.
+void remove_initialization_by_clang(Function& function) {
+  for (BasicBlock& block : function) {
+    for (Instruction& instruction : make_early_inc_range(block)) {
+      if (is_initialization_by_clang(instruction) && (isa<StoreInst>(instruction) || isa<MemIntrinsic>(instruction))) {
+        instruction.eraseFromParent();
+      }
+    }
+  }
+}
+
 class Marker {
 public:
   /// `is_opaque`: with values that the optimiser knows nothing about.
   Marker(Module& module, bool is_opaque) : module_(module), layout_(module.getDataLayout()), is_opaque_(is_opaque) {}
 
   void mark(Function& function) {
+    remove_initialization_by_clang(function);
     std::vector<AllocaInst*> variables;
     for (Instruction& instruction : function.getEntryBlock()) {
       auto* variable = dyn_cast<AllocaInst>(&instruction);

@@ -11,6 +11,11 @@ namespace metalsim::instrument {
 
 namespace {
 
+/// The line of a location; the optimiser gives line 0 to what it made of several lines, which is then its function's.
+uint32_t line_of(const DILocation& location) {
+  return location.getLine() != 0 ? location.getLine() : location.getScope()->getSubprogram()->getLine();
+}
+
 /// The functions that a location is in, innermost first, without those of the shim and without the thunk.
 SmallVector<const DILocation*, 8> frames(const Instruction& instruction, const Origins& origins) {
   SmallVector<const DILocation*, 8> result;
@@ -20,7 +25,7 @@ SmallVector<const DILocation*, 8> frames(const Instruction& instruction, const O
   while (location) {
     const DILocation* caller = location->getInlinedAt();
     const bool is_thunk = is_in_thunk && !caller;
-    if (!is_thunk && !location->getFilename().contains("/shim/") && location->getLine() != 0) {
+    if (!is_thunk && !location->getFilename().contains("/shim/")) {
       result.push_back(location);
     }
     location = caller;
@@ -61,11 +66,11 @@ Constant* SiteTable::add(const Instruction& instruction, const Origin& origin, u
   const auto locations = frames(instruction, origins_);
   if (!locations.empty()) {
     file = text(locations.front()->getFilename());
-    line = locations.front()->getLine();
+    line = line_of(*locations.front());
   }
   if (locations.size() > 1) {
     caller_file = text(locations.back()->getFilename());
-    caller_line = locations.back()->getLine();
+    caller_line = line_of(*locations.back());
   }
   Constant* variable = origin.variable ? origin.variable : null;
   Constant* site =

@@ -1,6 +1,8 @@
 // Address spaces: missing on a pointer or a reference, and changed by a conversion.
 //
-// Clang's default address space is Metal's `thread`: a pointer that says neither is found by its text.
+// Clang's default address space is Metal's `thread`: a pointer that says neither is found by its text. Parameters that
+// are written as arrays are left alone: PyTorch's c10/metal/special_math.h has `const float array[]`. So is `auto*`,
+// whose address space is that of what it is initialized with.
 #include "visitor.h"
 
 using namespace clang;
@@ -54,18 +56,6 @@ bool Visitor::VisitRValueReferenceTypeLoc(RValueReferenceTypeLoc type) {
   return true;
 }
 
-bool Visitor::VisitParmVarDecl(ParmVarDecl* parameter) {
-  const auto* decayed = dyn_cast<DecayedType>(parameter->getType().getTypePtr());
-  if (decayed == nullptr || !decayed->getOriginalType()->isArrayType() || decayed->isDependentType()) {
-    return true;
-  }
-  bool says = text_.says_thread(parameter->getBeginLoc(), parameter->getLocation());
-  if (pointee_space(parameter->getType()) == LangAS::Default && text_.is_written(parameter->getLocation()) && !says) {
-    report(Rule::address_space, parameter->getLocation(), {"array parameter"});
-  }
-  return true;
-}
-
 bool Visitor::VisitCXXConstructExpr(CXXConstructExpr* construction) {
   const CXXConstructorDecl* constructor = construction->getConstructor();
   if (constructor->isCopyOrMoveConstructor() && !constructor->isUserProvided()) {
@@ -110,13 +100,13 @@ bool Visitor::VisitImplicitCastExpr(ImplicitCastExpr* cast) {
 }
 
 bool Visitor::VisitExplicitCastExpr(ExplicitCastExpr* cast) {
-  QualType from = cast->getSubExpr()->getType();
+  QualType from = cast->getSubExprAsWritten()->getType();
   QualType to = cast->getType();
   if (from->isDependentType() || to->isDependentType() || !text_.is_written(cast->getBeginLoc())) {
     return true;
   }
   bool are_pointers = from->isPointerType() && to->isPointerType();
-  bool is_reference = cast->isGLValue() && cast->getSubExpr()->isGLValue();
+  bool is_reference = cast->isGLValue() && cast->getSubExprAsWritten()->isGLValue();
   if (!are_pointers && !is_reference) {
     return true;
   }

@@ -1,4 +1,4 @@
-// Calls: of functions that a GPU does not have, of kernels, in circles, and of matrix operations.
+// Calls: of kernels, in circles, and of matrix operations; and names of the C++ standard library.
 #include "visitor.h"
 
 #include "llvm/ADT/SmallPtrSet.h"
@@ -11,15 +11,17 @@ namespace {
 
 /// half, bfloat or float for a matrix, else an empty string.
 std::string matrix_element(QualType type) {
-  const auto* matrix = dyn_cast_or_null<ClassTemplateSpecializationDecl>(type.getNonReferenceType()->getAsCXXRecordDecl());
+  const auto* matrix =
+      dyn_cast_or_null<ClassTemplateSpecializationDecl>(type.getNonReferenceType()->getAsCXXRecordDecl());
   if (matrix == nullptr || matrix->getName() != "simdgroup_matrix" || matrix->getTemplateArgs().size() == 0) {
     return "";
   }
   return metal_name(matrix->getTemplateArgs()[0].getAsType());
 }
 
-/// The specification (table 6.10) has one element type for all four matrices. The mixed products are those that were found in
-/// metallibs that Apple's compiler made: of PyTorch 2.13, MLX 0.32 and mps-flash-attn 0.6.3. Written d = a * b + c.
+/// The specification (table 6.10) has one element type for all four matrices. The mixed products are those that were
+/// found in metallibs that Apple's compiler made: of PyTorch 2.13, MLX 0.32 and mps-flash-attn 0.6.3. Written d = a * b
+/// + c.
 bool is_known_product(llvm::StringRef types) {
   return llvm::StringSwitch<bool>(types)
       .Cases("float = float * float + float", "half = half * half + half", "bfloat = bfloat * bfloat + bfloat", true)
@@ -51,22 +53,6 @@ bool Visitor::VisitUsingDirectiveDecl(UsingDirectiveDecl* directive) {
 bool Visitor::VisitNamespaceAliasDecl(NamespaceAliasDecl* alias) {
   if (alias->getNamespace()->isStdNamespace()) {
     report(Rule::std_namespace, alias->getTargetNameLoc());
-  }
-  return true;
-}
-
-bool Visitor::VisitDeclRefExpr(DeclRefExpr* reference) {
-  const auto* function = dyn_cast<FunctionDecl>(reference->getDecl());
-  // What the shim imports into namespace metal is found through a using declaration there.
-  bool is_direct = function != nullptr && reference->getFoundDecl() == function;
-  if (!is_direct || isa<CXXMethodDecl>(function) || !text_.is_written(reference->getLocation())) {
-    return true;
-  }
-  const SourceManager& sources = ast_.getSourceManager();
-  bool is_builtin = function->getBuiltinID() != 0 && function->getName().starts_with("__builtin_");
-  bool is_host = sources.isInSystemHeader(function->getLocation()) || function->getLocation().isInvalid();
-  if (is_host && !is_builtin && function->getIdentifier() != nullptr) {
-    report(Rule::host_function, reference->getLocation(), {function->getName().str()});
   }
   return true;
 }
@@ -115,7 +101,8 @@ bool Visitor::VisitCallExpr(CallExpr* call) {
 }
 
 bool Visitor::VisitRecoveryExpr(RecoveryExpr* call) {
-  // No overload takes the arguments: for simdgroup_load(matrix, source, ...) the source is what is wrong most of the time.
+  // No overload takes the arguments: for simdgroup_load(matrix, source, ...) the source is what is wrong most of the
+  // time.
   llvm::ArrayRef<Expr*> parts = call->subExpressions();
   const auto* callee = parts.empty() ? nullptr : dyn_cast<UnresolvedLookupExpr>(parts[0]);
   if (callee == nullptr || parts.size() < 3 || parts[2]->getType()->isDependentType()) {

@@ -60,7 +60,8 @@ void Visitor::check_initializer(VarDecl* variable) {
     }
     return;
   }
-  bool is_constant = initializer->isValueDependent() || initializer->isConstantInitializer(ast_, type->isReferenceType());
+  bool is_constant =
+      initializer->isValueDependent() || initializer->isConstantInitializer(ast_, type->isReferenceType());
   if (!is_constant && function_constant_in(initializer) == nullptr) {
     report(Rule::constant_initializer, variable->getLocation(), {name});
   }
@@ -77,6 +78,9 @@ bool Visitor::VisitFunctionDecl(FunctionDecl* function) {
     }
   } else if (function->getIdentifier() != nullptr && function->getName() == "main") {
     report(Rule::main_, location);
+  }
+  if (function->getReturnType().getAddressSpace() != LangAS::Default) {
+    report(Rule::address_space_place, location, {"a function's result has no address space"});
   }
   if (is_kernel(function)) {
     check_kernel(function);

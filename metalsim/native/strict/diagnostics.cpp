@@ -10,8 +10,9 @@ using namespace clang;
 namespace metalsim::strict {
 namespace {
 
-/// Features of C++17 that clang refuses, and not only warns about, when it compiles C++14. Apple's compiler is a clang, and
-/// MLX passes it -Wno-c++17-extensions and uses `if constexpr` at Metal 3.1: what clang takes as an extension is accepted.
+/// Features of C++17 that clang refuses, and not only warns about, when it compiles C++14. Apple's compiler is a clang,
+/// and MLX passes it -Wno-c++17-extensions and uses `if constexpr` at Metal 3.1: what clang takes as an extension is
+/// accepted.
 const char* cxx17_feature(unsigned id) {
   switch (id) {
   case diag::warn_cxx14_compat_class_template_argument_deduction:
@@ -58,6 +59,7 @@ std::optional<Rule> rule_of(unsigned id) {
     return Rule::constant_write;
   case diag::err_reference_bind_to_vector_element:
     return Rule::vector_element_reference;
+  case diag::err_typecheck_duplicate_vector_components_not_mlvalue:
   case diag::err_ext_vector_component_exceeds_length:
   case diag::err_ext_vector_component_name_illegal:
     return Rule::vector_component;
@@ -86,6 +88,14 @@ std::optional<Rule> rule_of(unsigned id) {
     return Rule::dynamic_cast_;
   case diag::err_exceptions_disabled:
     return Rule::exceptions;
+  case diag::err_as_qualified_auto_decl:
+  case diag::err_field_with_address_space:
+  case diag::err_arg_with_address_space:
+    return Rule::address_space_place;
+  case diag::ext_init_list_type_narrowing:
+  case diag::ext_init_list_constant_narrowing:
+  case diag::ext_init_list_variable_narrowing:
+    return Rule::narrowing;
   case diag::err_need_header_before_placement_new:
     return Rule::placement_new;
   default:
@@ -109,9 +119,17 @@ SmallVector<QualType, 2> types_in(const Diagnostic& diagnostic, StringRef messag
   return types;
 }
 
-bool leads_to_memory(QualType type) { return type->isPointerType() || type->isReferenceType() || type->isArrayType(); }
+bool is_bfloat(QualType type) {
+  return type->isSpecificBuiltinType(BuiltinType::BFloat16);
+}
 
-LangAS memory_space(QualType type) { return type->isArrayType() ? space_of(type) : pointee_space(type); }
+bool leads_to_memory(QualType type) {
+  return type->isPointerType() || type->isReferenceType() || type->isArrayType();
+}
+
+LangAS memory_space(QualType type) {
+  return type->isArrayType() ? space_of(type) : pointee_space(type);
+}
 
 /// A conversion that clang refuses, where Metal has a rule of its own for it.
 std::optional<Classification> classify_conversion(const Diagnostic& diagnostic, StringRef message) {
@@ -125,12 +143,15 @@ std::optional<Classification> classify_conversion(const Diagnostic& diagnostic, 
     return Classification{Rule::vector_conversion,
                           sentence(Rule::vector_conversion, {metal_name(source), metal_name(target)})};
   }
+  if (is_bfloat(source) || is_bfloat(target)) {
+    return Classification{Rule::bfloat_conversion,
+                          sentence(Rule::bfloat_conversion, {metal_name(source), metal_name(target), ""})};
+  }
   bool is_memory = leads_to_memory(target) && leads_to_memory(source);
   if (is_memory && memory_space(target) != memory_space(source)) {
-    bool is_cast = diagnostic.getID() == diag::err_bad_cxx_cast_addr_space_mismatch;
+    bool is_cast = message.contains("-style cast from ") || message.contains("_cast from ");
     Rule rule = is_cast ? Rule::address_space_cast : Rule::address_space_conversion;
-    return Classification{
-        rule, sentence(rule, {metal_name(memory_space(source)), metal_name(memory_space(target))})};
+    return Classification{rule, sentence(rule, {metal_name(memory_space(source)), metal_name(memory_space(target))})};
   }
   return std::nullopt;
 }
@@ -189,7 +210,7 @@ Classification classify(const Diagnostic& diagnostic, StringRef message, const S
     return made(Rule::constant_initializer, {identifier.str()});
   }
   StringRef constant = text.function_constant_in_arguments(location);
-  if (!constant.empty()) {
+  if (!constant.empty() && rule_of(id) == Rule::overload) {
     return made(Rule::function_constant_expression, {constant.str(), "a template argument"});
   }
   constant = text.function_constant_at(location);
@@ -197,7 +218,8 @@ Classification classify(const Diagnostic& diagnostic, StringRef message, const S
     return made(Rule::function_constant_expression, {constant.str(), constant_expression_use(message)});
   }
   if (is_undeclared(id)) {
-    return identifier == "std" || message.contains("namespace 'std'") ? made(Rule::std_namespace, {}) : made(Rule::undeclared, {message.str()});
+    return identifier == "std" || message.contains("namespace 'std'") ? made(Rule::std_namespace, {})
+                                                                      : made(Rule::undeclared, {message.str()});
   }
   if (id == diag::err_typecheck_address_of && message.contains("vector element")) {
     return made(Rule::vector_element_reference, {});
@@ -214,15 +236,19 @@ Classification classify(const Diagnostic& diagnostic, StringRef message, const S
   return {std::nullopt, message.str()};
 }
 
-void enable_compatibility_warnings(DiagnosticsEngine& diagnostics) {
+void enable_warnings(DiagnosticsEngine& diagnostics) {
   const unsigned features[] = {diag::warn_cxx14_compat_class_template_argument_deduction,
                                diag::warn_cxx14_compat_template_nontype_parm_auto_type,
                                diag::warn_cxx14_compat_u8_character_literal};
   for (unsigned id : features) {
     diagnostics.setSeverity(id, diag::Severity::Warning, SourceLocation());
   }
-  // An error by default, which -Wno-everything silences.
-  diagnostics.setSeverity(diag::ext_register_storage_class, diag::Severity::Error, SourceLocation());
+  // Errors by default, which -Wno-everything silences.
+  const unsigned errors[] = {diag::ext_register_storage_class, diag::ext_init_list_type_narrowing,
+                             diag::ext_init_list_constant_narrowing, diag::ext_init_list_variable_narrowing};
+  for (unsigned id : errors) {
+    diagnostics.setSeverity(id, diag::Severity::Error, SourceLocation());
+  }
 }
 
 } // namespace metalsim::strict

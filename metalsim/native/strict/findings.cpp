@@ -1,5 +1,6 @@
 // See findings.h.
 #include "findings.h"
+#include "metal_names.h"
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/Support/raw_ostream.h"
@@ -9,6 +10,14 @@
 using namespace clang;
 
 namespace metalsim::strict {
+namespace {
+
+/// What says no more than that the C++ is wrong.
+bool is_general(std::optional<Rule> rule) {
+  return !rule || *rule == Rule::overload || *rule == Rule::conversion;
+}
+
+} // namespace
 
 void Findings::start(const SourceManager& sources, const LangOptions& language, unsigned language_version) {
   sources_ = &sources;
@@ -43,8 +52,9 @@ void Findings::HandleDiagnostic(DiagnosticsEngine::Level level, const Diagnostic
     }
     return;
   }
-  SmallString<256> message;
-  diagnostic.FormatDiagnostic(message);
+  SmallString<256> clang_message;
+  diagnostic.FormatDiagnostic(clang_message);
+  std::string message = in_metal_words(clang_message);
   Classification found = classify(diagnostic, message, *text_);
   bool is_user = text_->is_user(location);
   if (level < DiagnosticsEngine::Error && !(found.rule && is_user)) {
@@ -59,31 +69,28 @@ void Findings::BeginSourceFile(const LangOptions& language, const Preprocessor* 
   printer_->BeginSourceFile(language, preprocessor);
 }
 
-/// What says no more than that the C++ is wrong.
-static bool is_general(std::optional<Rule> rule) {
-  return !rule || *rule == Rule::overload || *rule == Rule::conversion;
+bool Findings::is_on_line_of(const Finding& finding, const Finding& other) const {
+  return other.location.isValid() && finding.location.isValid() &&
+         sources_->getFileID(other.location) == sources_->getFileID(finding.location) &&
+         sources_->getExpansionLineNumber(other.location) == sources_->getExpansionLineNumber(finding.location);
 }
 
 bool Findings::is_hidden(const Finding& finding) const {
-  if (finding.location.isInvalid()) {
-    return false;
-  }
-  unsigned line = sources_->getExpansionLineNumber(finding.location);
+  bool follows_up = is_general(finding.rule) && !text_->is_user(finding.location);
   for (const Finding& other : findings_) {
-    if (&other == &finding) {
-      break; // the same rule again, or the same words from another instantiation
+    bool same_line = is_on_line_of(finding, other);
+    bool is_before = &other < &finding;
+    if (is_before && same_line && other.rule == finding.rule && (finding.rule || other.message == finding.message)) {
+      return true; // another instantiation, or the same mistake in a longer expression
     }
-    bool same_line = other.location.isValid() && sources_->getFileID(other.location) == sources_->getFileID(finding.location) &&
-                     sources_->getExpansionLineNumber(other.location) == line;
-    if (same_line && other.rule == finding.rule && (finding.rule || other.message == finding.message)) {
-      return true;
+    if (same_line && is_general(finding.rule) && !is_general(other.rule)) {
+      return true; // clang's own words add nothing where a rule says what is wrong
+    }
+    if (follows_up && text_->is_user(other.location)) {
+      return true; // clang says who instantiated a template for its first error only
     }
   }
-  // Clang's own words add nothing where a rule says what is wrong with the line.
-  return is_general(finding.rule) && std::any_of(findings_.begin(), findings_.end(), [&](const Finding& other) {
-    return !is_general(other.rule) && sources_->getFileID(other.location) == sources_->getFileID(finding.location) &&
-           sources_->getExpansionLineNumber(other.location) == line;
-  });
+  return false;
 }
 
 void Findings::EndSourceFile() {

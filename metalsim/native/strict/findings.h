@@ -1,7 +1,8 @@
 // Where all that the pass reports comes together: what its own checks find, and what clang itself refuses.
 //
-// It stands in for clang's diagnostics printer. Each error of clang that a rule describes gets the rule's name and section; one
-// whose place is in the shim is moved to the line of the Metal source that led there. The rest is as clang says it.
+// It stands in for clang's diagnostics printer. Each error of clang that a rule describes gets the rule's name and
+// section; one whose place is in the shim is moved to the line of the Metal source that led there. The rest is as clang
+// says it.
 #pragma once
 
 #include "rules.h"
@@ -38,6 +39,7 @@ private:
   };
 
   void add(Finding finding);
+  bool is_on_line_of(const Finding& finding, const Finding& other) const;
   bool is_hidden(const Finding& finding) const;
 
   std::unique_ptr<clang::DiagnosticConsumer> printer_;
@@ -55,7 +57,7 @@ struct Classification {
 };
 Classification classify(const clang::Diagnostic& diagnostic, llvm::StringRef message, const SourceText& text);
 
-/// Make clang report what is newer than C++14, which `classify` then sorts.
-void enable_compatibility_warnings(clang::DiagnosticsEngine& diagnostics);
+/// Make clang report what is newer than C++14, which `classify` then sorts, and errors that the shim's flags turn off.
+void enable_warnings(clang::DiagnosticsEngine& diagnostics);
 
 } // namespace metalsim::strict

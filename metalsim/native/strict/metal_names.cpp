@@ -41,6 +41,19 @@ std::string metal_name(QualType type) {
   return text.rfind(is_unsigned, 0) == 0 ? "u" + text.substr(is_unsigned.size()) : text;
 }
 
+std::string in_metal_words(StringRef message) {
+  const std::pair<StringRef, StringRef> names[] = {
+      {"const __global_host", "constant"}, {"__global_host", "constant"}, {"__global", "device"},
+      {"__local", "threadgroup"},          {"_Float16", "half"},          {"__bf16", "bfloat"}};
+  std::string text = message.str();
+  for (const auto& [clang_name, name] : names) {
+    for (size_t at = text.find(clang_name); at != std::string::npos; at = text.find(clang_name, at + name.size())) {
+      text.replace(at, clang_name.size(), name);
+    }
+  }
+  return text;
+}
+
 LangAS space_of(QualType type) {
   while (const ArrayType* array = type->getAsArrayTypeUnsafe()) {
     type = array->getElementType();
@@ -48,6 +61,8 @@ LangAS space_of(QualType type) {
   return type.getAddressSpace();
 }
 
-LangAS pointee_space(QualType type) { return space_of(type->getPointeeType()); }
+LangAS pointee_space(QualType type) {
+  return space_of(type->getPointeeType());
+}
 
 } // namespace metalsim::strict

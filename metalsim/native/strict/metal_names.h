@@ -12,6 +12,9 @@ std::string metal_name(clang::LangAS space);
 /// float4 for what clang calls `float __attribute__((ext_vector_type(4)))`.
 std::string metal_name(clang::QualType type);
 
+/// A message of clang with Metal's names of address spaces and types.
+std::string in_metal_words(llvm::StringRef message);
+
 /// The address space of an object; an array is where its elements are.
 clang::LangAS space_of(clang::QualType type);
 

@@ -1,12 +1,16 @@
-// The clang plugin: refuses Metal source that Apple's compiler refuses, with the rule and the section of the specification.
+// The clang plugin: refuses Metal source that Apple's compiler refuses, with the rule and the section of the
+// specification.
 //
-//   clang++-19 <the flags of the shim's strict flavour> -include-pch metalsim.pch -fsyntax-only -fplugin=strict.so text.cpp
+//   clang++-19 <the flags of the shim's strict flavour> -include-pch metalsim.pch -fsyntax-only -fplugin=strict.so
+//   text.cpp
 //
 // - The text is the front end's, with the macro METALSIM_LANGUAGE_VERSION (310 for Metal 3.1) defined in it;
 //   `-Xclang -plugin-arg-metalsim-strict -Xclang language-version=320` overrides it.
 // - Each kernel must be instantiated (METALSIM_INSTANTIATE_KERNEL): templates are checked where they are used.
-// - It prints `FILE:LINE:COL: error: SENTENCE [metal-RULE, MSL SECTION "TITLE"]`, one line each, in the order of the text.
-//   Errors of C++ that are no rule of Metal have no brackets. Carets, notes and the limit on errors of clang do not apply.
+// - It prints `FILE:LINE:COL: error: SENTENCE [metal-RULE, MSL SECTION "TITLE"]`, one line each, in the order of the
+// text.
+//   Errors of C++ that are no rule of Metal have no brackets. Carets, notes and the limit on errors of clang do not
+//   apply.
 // - The rules are in rules.def, clang's own errors that are rules in diagnostics.cpp.
 #include "visitor.h"
 
@@ -27,7 +31,7 @@ public:
     findings_ = findings.get();
     diagnostics.setClient(findings.release(), /*ShouldOwnClient=*/true);
     diagnostics.setErrorLimit(0); // each instantiation of a template repeats its errors; Findings drops the repetitions
-    enable_compatibility_warnings(diagnostics);
+    enable_warnings(diagnostics);
     findings_->start(compiler.getSourceManager(), compiler.getLangOpts(), language_version);
   }
 

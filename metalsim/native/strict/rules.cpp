@@ -19,7 +19,9 @@ const Entry kTable[] = {
 #undef METALSIM_RULE
 };
 
-const Entry& entry(Rule rule) { return kTable[static_cast<unsigned>(rule)]; }
+const Entry& entry(Rule rule) {
+  return kTable[static_cast<unsigned>(rule)];
+}
 
 } // namespace
 

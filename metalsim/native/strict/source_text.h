@@ -1,7 +1,7 @@
 // The translated text as its author wrote it: which places are his, and words that the shim's macros hide from the AST.
 //
-// The text of a Metal file, with all that it includes, is the compiler's main file; the shim is a precompiled header. So the
-// main file tells the author's code from the shim's, and line markers say where in the .metal file a place is.
+// The text of a Metal file, with all that it includes, is the compiler's main file; the shim is a precompiled header.
+// So the main file tells the author's code from the shim's, and line markers say where in the .metal file a place is.
 #pragma once
 
 #include "clang/Basic/LangOptions.h"
@@ -21,8 +21,8 @@ public:
   /// The Metal source has the very token.
   bool is_written(clang::SourceLocation location) const;
 
-  /// Whether the declaration specifiers around `begin`, or what follows up to `end`, hold the word `thread`. The shim makes
-  /// nothing of it, because a pointer without an address space is clang's thread pointer.
+  /// Whether the declaration specifiers around `begin`, or what follows up to `end`, hold the word `thread`. The shim
+  /// makes nothing of it, because a pointer without an address space is clang's thread pointer.
   bool says_thread(clang::SourceLocation begin, clang::SourceLocation end) const;
 
   /// The first name of a function constant in the line of `location`, or an empty string.

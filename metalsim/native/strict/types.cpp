@@ -16,7 +16,9 @@ QualType element(QualType type) {
   return type;
 }
 
-bool is_bfloat(QualType type) { return element(type)->isSpecificBuiltinType(BuiltinType::BFloat16); }
+bool is_bfloat(QualType type) {
+  return element(type)->isSpecificBuiltinType(BuiltinType::BFloat16);
+}
 
 } // namespace
 
@@ -31,6 +33,13 @@ bool Visitor::VisitBuiltinTypeLoc(BuiltinTypeLoc type) {
   case BuiltinType::LongDouble:
     if (is_double) {
       report(Rule::double_, location, {word == "long" ? "this is a long double" : "this is a double"});
+    }
+    break;
+  case BuiltinType::Int128:
+  case BuiltinType::UInt128:
+  case BuiltinType::Float128:
+    if (word.starts_with("__")) {
+      report(Rule::long_long, location, {"this is a type of 128 bits"});
     }
     break;
   case BuiltinType::LongLong:
@@ -65,15 +74,18 @@ bool Visitor::VisitVariableArrayTypeLoc(VariableArrayTypeLoc type) {
 
 bool Visitor::VisitFloatingLiteral(FloatingLiteral* literal) {
   bool is_long = literal->getType()->isSpecificBuiltinType(BuiltinType::LongDouble);
-  if ((is_long || literal->getType()->isSpecificBuiltinType(BuiltinType::Double)) && text_.is_written(literal->getLocation())) {
-    report(Rule::double_, literal->getLocation(), {is_long ? "this literal is a long double" : "this literal is a double"});
+  if ((is_long || literal->getType()->isSpecificBuiltinType(BuiltinType::Double)) &&
+      text_.is_written(literal->getLocation())) {
+    report(Rule::double_, literal->getLocation(),
+           {is_long ? "this literal is a long double" : "this literal is a double"});
   }
   return true;
 }
 
 bool Visitor::VisitIntegerLiteral(IntegerLiteral* literal) {
   const auto* type = literal->getType()->getAs<BuiltinType>();
-  bool is_long_long = type != nullptr && (type->getKind() == BuiltinType::LongLong || type->getKind() == BuiltinType::ULongLong);
+  bool is_long_long =
+      type != nullptr && (type->getKind() == BuiltinType::LongLong || type->getKind() == BuiltinType::ULongLong);
   if (is_long_long && text_.is_written(literal->getLocation())) {
     report(Rule::long_long, literal->getLocation(), {"this literal is a long long"});
   }
@@ -94,7 +106,8 @@ bool Visitor::VisitCompoundAssignOperator(CompoundAssignOperator* assignment) {
   // x *= y means x = x * y, and the product of a bfloat and a float is a float.
   QualType result = assignment->getComputationResultType();
   QualType target = assignment->getLHS()->getType();
-  if (!result.isNull() && !result->isDependentType() && !target->isDependentType() && element(result)->isFloatingType()) {
+  if (!result.isNull() && !result->isDependentType() && !target->isDependentType() &&
+      element(result)->isFloatingType()) {
     QualType other = assignment->getRHS()->IgnoreImpCasts()->getType();
     if (element(other)->isFloatingType()) {
       check_bfloat_conversion(element(other), element(target), assignment->getRHS(), assignment->getOperatorLoc());
@@ -105,7 +118,8 @@ bool Visitor::VisitCompoundAssignOperator(CompoundAssignOperator* assignment) {
 
 void Visitor::check_matrix(QualType type, SourceLocation location) {
   const auto* matrix = dyn_cast_or_null<ClassTemplateSpecializationDecl>(type->getAsCXXRecordDecl());
-  bool is_matrix = matrix != nullptr && matrix->getName() == "simdgroup_matrix" && is_in_shim(matrix->getSpecializedTemplate());
+  bool is_matrix =
+      matrix != nullptr && matrix->getName() == "simdgroup_matrix" && is_in_shim(matrix->getSpecializedTemplate());
   if (!is_matrix || matrix->getTemplateArgs().size() < 3 || type->isDependentType()) {
     return;
   }

@@ -67,7 +67,9 @@ bool Visitor::is_kernel(const FunctionDecl* function) const {
   return false;
 }
 
-bool Visitor::is_in_shim(const Decl* declaration) const { return !text_.is_user(declaration->getLocation()); }
+bool Visitor::is_in_shim(const Decl* declaration) const {
+  return !text_.is_user(declaration->getLocation());
+}
 
 const VarDecl* Visitor::function_constant_in(const Stmt* expression) const {
   if (expression == nullptr) {

@@ -1,7 +1,8 @@
 // The walk through the AST of a Metal source. Each check is a member function in the file of its subject:
 // address_spaces.cpp, types.cpp, declarations.cpp, calls.cpp and restrictions.cpp.
 //
-// Instantiations of templates are walked as well: what a pattern means, for instance the address space of T*, is known there.
+// Instantiations of templates are walked as well: what a pattern means, for instance the address space of T*, is known
+// there.
 #pragma once
 
 #include "findings.h"
@@ -35,7 +36,6 @@ public:
   bool VisitPointerTypeLoc(clang::PointerTypeLoc type);
   bool VisitLValueReferenceTypeLoc(clang::LValueReferenceTypeLoc type);
   bool VisitRValueReferenceTypeLoc(clang::RValueReferenceTypeLoc type);
-  bool VisitParmVarDecl(clang::ParmVarDecl* parameter);
   bool VisitImplicitCastExpr(clang::ImplicitCastExpr* cast);
   bool VisitExplicitCastExpr(clang::ExplicitCastExpr* cast);
   bool VisitCXXConstructExpr(clang::CXXConstructExpr* construction);
@@ -56,7 +56,6 @@ public:
   // Calls.
   bool VisitCallExpr(clang::CallExpr* call);
   bool VisitRecoveryExpr(clang::RecoveryExpr* call);
-  bool VisitDeclRefExpr(clang::DeclRefExpr* reference);
 
   // What the language does not have at all.
   bool VisitGotoStmt(clang::GotoStmt* statement);

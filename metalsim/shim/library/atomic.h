@@ -1,6 +1,6 @@
-// Atomic variables in device and threadgroup memory. As in Metal the only order is relaxed, and which operations exist depends on
-// the type: all of them for int and uint, no bitwise ones and no minimum for float, minimum and maximum only for ulong; and float
-// and ulong are for device memory.
+// Atomic variables in device and threadgroup memory. As in Metal the only order is relaxed, and which operations exist
+// depends on the type: all of them for int and uint, no bitwise ones and no minimum for float, minimum and maximum only
+// for ulong; and float and ulong are for device memory.
 #pragma once
 
 #include "barriers.h"
@@ -29,50 +29,52 @@ typedef atomic<bool> atomic_bool;
 typedef atomic<ulong> atomic_ulong;
 typedef atomic<float> atomic_float;
 
-#define METALSIM_RELAXED(ORDER) __attribute__((enable_if(ORDER == memory_order_relaxed, "the order must be memory_order_relaxed")))
-#define METALSIM_ATOMIC_OPERATION(SPACE, NAME, CONDITION)                                                                   \
-  template <typename T, typename U, METALSIM_REQUIRES((CONDITION) && __is_convertible_to(U, T))>                            \
-  METALSIM_INLINE T atomic_##NAME##_explicit(volatile SPACE atomic<T>* object, U operand, memory_order order)               \
-      METALSIM_RELAXED(order) {                                                                                             \
-    return __atomic_##NAME((volatile T*)&object->value, static_cast<T>(operand), __ATOMIC_RELAXED);                         \
+#define METALSIM_RELAXED(ORDER)                                                                                        \
+  __attribute__((enable_if(ORDER == memory_order_relaxed, "the order must be memory_order_relaxed")))
+#define METALSIM_ATOMIC_OPERATION(SPACE, NAME, CONDITION)                                                              \
+  template <typename T, typename U, METALSIM_REQUIRES((CONDITION) && __is_convertible_to(U, T))>                       \
+  METALSIM_INLINE T atomic_##NAME##_explicit(volatile SPACE atomic<T>* object, U operand, memory_order order)          \
+      METALSIM_RELAXED(order) {                                                                                        \
+    return __atomic_##NAME((volatile T*)&object->value, static_cast<T>(operand), __ATOMIC_RELAXED);                    \
   }
 
-#define METALSIM_ATOMICS(SPACE, IS_ALLOWED)                                                                                 \
-  template <typename T, METALSIM_REQUIRES(IS_ALLOWED)>                                                                      \
-  METALSIM_INLINE T atomic_load_explicit(const volatile SPACE atomic<T>* object, memory_order order)                        \
-      METALSIM_RELAXED(order) {                                                                                             \
-    decltype(atomic<T>::value) result;                                                                                      \
-    __atomic_load((const volatile decltype(result)*)&object->value, &result, __ATOMIC_RELAXED);                             \
-    return static_cast<T>(result);                                                                                          \
-  }                                                                                                                         \
-  template <typename T, typename U, METALSIM_REQUIRES((IS_ALLOWED) && __is_convertible_to(U, T))>                           \
-  METALSIM_INLINE void atomic_store_explicit(volatile SPACE atomic<T>* object, U desired, memory_order order)               \
-      METALSIM_RELAXED(order) {                                                                                             \
-    decltype(atomic<T>::value) value = static_cast<T>(desired);                                                             \
-    __atomic_store((volatile decltype(value)*)&object->value, &value, __ATOMIC_RELAXED);                                    \
-  }                                                                                                                         \
-  template <typename T, typename U, METALSIM_REQUIRES((IS_ALLOWED) && __is_convertible_to(U, T))>                           \
-  METALSIM_INLINE T atomic_exchange_explicit(volatile SPACE atomic<T>* object, U desired, memory_order order)               \
-      METALSIM_RELAXED(order) {                                                                                             \
-    decltype(atomic<T>::value) value = static_cast<T>(desired);                                                             \
-    decltype(atomic<T>::value) result;                                                                                      \
-    __atomic_exchange((volatile decltype(value)*)&object->value, &value, &result, __ATOMIC_RELAXED);                        \
-    return static_cast<T>(result);                                                                                          \
-  }                                                                                                                         \
-  template <typename T, typename U, METALSIM_REQUIRES((IS_ALLOWED) && !__is_same(T, bool) && __is_convertible_to(U, T))>    \
-  METALSIM_INLINE bool atomic_compare_exchange_weak_explicit(volatile SPACE atomic<T>* object, T* expected, U desired,      \
-                                                             memory_order success, memory_order failure)                    \
-      METALSIM_RELAXED(success) METALSIM_RELAXED(failure) {                                                                 \
-    T value = static_cast<T>(desired);                                                                                      \
-    return __atomic_compare_exchange((volatile T*)&object->value, expected, &value, true, __ATOMIC_RELAXED,                 \
-                                     __ATOMIC_RELAXED);                                                                     \
-  }                                                                                                                         \
-  METALSIM_ATOMIC_OPERATION(SPACE, fetch_add, (IS_ALLOWED) && ::metalsim::shim::is_atomic_sum<T>)                           \
-  METALSIM_ATOMIC_OPERATION(SPACE, fetch_sub, (IS_ALLOWED) && ::metalsim::shim::is_atomic_sum<T>)                           \
-  METALSIM_ATOMIC_OPERATION(SPACE, fetch_and, ::metalsim::shim::is_atomic_integer<T>)                                       \
-  METALSIM_ATOMIC_OPERATION(SPACE, fetch_or, ::metalsim::shim::is_atomic_integer<T>)                                        \
-  METALSIM_ATOMIC_OPERATION(SPACE, fetch_xor, ::metalsim::shim::is_atomic_integer<T>)                                       \
-  METALSIM_ATOMIC_OPERATION(SPACE, fetch_min, ::metalsim::shim::is_atomic_integer<T>)                                       \
+#define METALSIM_ATOMICS(SPACE, IS_ALLOWED)                                                                            \
+  template <typename T, METALSIM_REQUIRES(IS_ALLOWED)>                                                                 \
+  METALSIM_INLINE T atomic_load_explicit(const volatile SPACE atomic<T>* object, memory_order order)                   \
+      METALSIM_RELAXED(order) {                                                                                        \
+    decltype(atomic<T>::value) result;                                                                                 \
+    __atomic_load((const volatile decltype(result)*)&object->value, &result, __ATOMIC_RELAXED);                        \
+    return static_cast<T>(result);                                                                                     \
+  }                                                                                                                    \
+  template <typename T, typename U, METALSIM_REQUIRES((IS_ALLOWED) && __is_convertible_to(U, T))>                      \
+  METALSIM_INLINE void atomic_store_explicit(volatile SPACE atomic<T>* object, U desired, memory_order order)          \
+      METALSIM_RELAXED(order) {                                                                                        \
+    decltype(atomic<T>::value) value = static_cast<T>(desired);                                                        \
+    __atomic_store((volatile decltype(value)*)&object->value, &value, __ATOMIC_RELAXED);                               \
+  }                                                                                                                    \
+  template <typename T, typename U, METALSIM_REQUIRES((IS_ALLOWED) && __is_convertible_to(U, T))>                      \
+  METALSIM_INLINE T atomic_exchange_explicit(volatile SPACE atomic<T>* object, U desired, memory_order order)          \
+      METALSIM_RELAXED(order) {                                                                                        \
+    decltype(atomic<T>::value) value = static_cast<T>(desired);                                                        \
+    decltype(atomic<T>::value) result;                                                                                 \
+    __atomic_exchange((volatile decltype(value)*)&object->value, &value, &result, __ATOMIC_RELAXED);                   \
+    return static_cast<T>(result);                                                                                     \
+  }                                                                                                                    \
+  template <typename T, typename U,                                                                                    \
+            METALSIM_REQUIRES((IS_ALLOWED) && !__is_same(T, bool) && __is_convertible_to(U, T))>                       \
+  METALSIM_INLINE bool atomic_compare_exchange_weak_explicit(volatile SPACE atomic<T>* object, T* expected, U desired, \
+                                                             memory_order success, memory_order failure)               \
+      METALSIM_RELAXED(success) METALSIM_RELAXED(failure) {                                                            \
+    T value = static_cast<T>(desired);                                                                                 \
+    return __atomic_compare_exchange((volatile T*)&object->value, expected, &value, true, __ATOMIC_RELAXED,            \
+                                     __ATOMIC_RELAXED);                                                                \
+  }                                                                                                                    \
+  METALSIM_ATOMIC_OPERATION(SPACE, fetch_add, (IS_ALLOWED) && ::metalsim::shim::is_atomic_sum<T>)                      \
+  METALSIM_ATOMIC_OPERATION(SPACE, fetch_sub, (IS_ALLOWED) && ::metalsim::shim::is_atomic_sum<T>)                      \
+  METALSIM_ATOMIC_OPERATION(SPACE, fetch_and, ::metalsim::shim::is_atomic_integer<T>)                                  \
+  METALSIM_ATOMIC_OPERATION(SPACE, fetch_or, ::metalsim::shim::is_atomic_integer<T>)                                   \
+  METALSIM_ATOMIC_OPERATION(SPACE, fetch_xor, ::metalsim::shim::is_atomic_integer<T>)                                  \
+  METALSIM_ATOMIC_OPERATION(SPACE, fetch_min, ::metalsim::shim::is_atomic_integer<T>)                                  \
   METALSIM_ATOMIC_OPERATION(SPACE, fetch_max, ::metalsim::shim::is_atomic_integer<T>)
 
 METALSIM_ATOMICS(METALSIM_DEVICE_SPACE, ::metalsim::shim::is_atomic<T>)

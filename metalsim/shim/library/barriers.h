@@ -33,8 +33,8 @@ METALSIM_INLINE void threadgroup_barrier(mem_flags flags) {
   metalsim_threadgroup_barrier(static_cast<uint32_t>(flags));
 }
 
-/// Without flags it orders nothing. Kernels put it into inner loops to keep Apple's compiler from moving loads, so that only
-/// instrumented builds, which count it and see who does not come, make the threads meet.
+/// Without flags it orders nothing. Kernels put it into inner loops to keep Apple's compiler from moving loads, so that
+/// only instrumented builds, which count it and see who does not come, make the threads meet.
 METALSIM_INLINE void simdgroup_barrier(mem_flags flags) {
 #ifndef METALSIM_INSTRUMENTED
   if (flags == mem_flags::mem_none) {

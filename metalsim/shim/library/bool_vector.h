@@ -1,8 +1,9 @@
 // bool2, bool3 and bool4, and what a function needs to know about a vector of whatever kind.
 //
 // clang packs an ext_vector_type of bool into bits and gives it no components, and a comparison of two vectors yields a
-// vector of signed integers that are 0 or -1. So Metal's vectors of bool are a class here, with Metal's size, to which the
-// result of a comparison converts. Two gaps remain: `auto` keeps a comparison's integers, and swizzles of several components
+// vector of signed integers that are 0 or -1. So Metal's vectors of bool are a class here, with Metal's size, to which
+// the result of a comparison converts. Two gaps remain: `auto` keeps a comparison's integers, and swizzles of several
+// components
 // (`.xy`) do not exist.
 #pragma once
 
@@ -43,13 +44,13 @@ template <int N> struct BoolVector : BoolElements<N> {
   METALSIM_INLINE bool& operator[](int i) { return (&this->x)[i]; }
   METALSIM_INLINE const bool& operator[](int i) const { return (&this->x)[i]; }
 
-#define METALSIM_BOOL_OPERATOR(OPERATOR)                                                                                    \
-  friend METALSIM_INLINE BoolVector operator OPERATOR(BoolVector a, BoolVector b) {                                         \
-    BoolVector result;                                                                                                      \
-    for (int i = 0; i < N; ++i) {                                                                                           \
-      result[i] = a[i] OPERATOR b[i];                                                                                       \
-    }                                                                                                                       \
-    return result;                                                                                                          \
+#define METALSIM_BOOL_OPERATOR(OPERATOR)                                                                               \
+  friend METALSIM_INLINE BoolVector operator OPERATOR(BoolVector a, BoolVector b) {                                    \
+    BoolVector result;                                                                                                 \
+    for (int i = 0; i < N; ++i) {                                                                                      \
+      result[i] = a[i] OPERATOR b[i];                                                                                  \
+    }                                                                                                                  \
+    return result;                                                                                                     \
   }
   METALSIM_BOOL_OPERATOR(&&)
   METALSIM_BOOL_OPERATOR(||)

@@ -1,8 +1,8 @@
 // Metal's address spaces as attributes, and how the library's functions are declared.
 //
-// clang has named address spaces that are distinct types in the device half of SYCL only; code is generated for the host all
-// the same. The plain spaces (and no macros called `device` or `thread`) are used in the library, so that other headers can
-// still be included before keywords.h.
+// clang has named address spaces that are distinct types in the device half of SYCL only; code is generated for the
+// host all the same. The plain spaces (and no macros called `device` or `thread`) are used in the library, so that
+// other headers can still be included before keywords.h.
 #pragma once
 
 #include "../../native/abi.h"

@@ -1,7 +1,7 @@
 // METALSIM_MAKE(T)(arguments...): the constructor call T(arguments...) where T may be a vector.
 //
-// Metal's vectors are built of scalars and vectors, whose components are converted one by one. clang would take such a call
-// for a comma expression, or reinterpret the bits of a vector of the same size.
+// Metal's vectors are built of scalars and vectors, whose components are converted one by one. clang would take such a
+// call for a comma expression, or reinterpret the bits of a vector of the same size.
 #pragma once
 
 #include "bool_vector.h"
@@ -58,7 +58,8 @@ template <typename V> struct Make<V, true> {
     if constexpr (__is_same(A, V)) {
       return argument;
     } else if constexpr (VectorTraits<A>::is_vector) {
-      static_assert(VectorTraits<A>::width == width, "a vector is made of a vector with as many components, or of parts");
+      static_assert(VectorTraits<A>::width == width,
+                    "a vector is made of a vector with as many components, or of parts");
       return from_parts(argument);
     } else if constexpr (metal::is_vector_v<V>) {
       return splat<Element, width>(argument, metal::make_index_sequence<width>());
@@ -90,8 +91,7 @@ private:
 };
 
 /// A function constant's value. Constant, so that one that is not used leaves nothing behind.
-template <typename T, typename V>
-__attribute__((const)) METALSIM_INLINE constexpr T function_constant(V value) {
+template <typename T, typename V> __attribute__((const)) METALSIM_INLINE constexpr T function_constant(V value) {
   return Make<T>::from(value);
 }
 

@@ -14,8 +14,7 @@ METALSIM_INLINE T dot(vec<T, N> x, vec<T, N> y) {
   }
   return sum;
 }
-template <typename A, typename B, typename V = ::metalsim::shim::MixedVector<A, B>>
-METALSIM_INLINE auto dot(A x, B y) {
+template <typename A, typename B, typename V = ::metalsim::shim::MixedVector<A, B>> METALSIM_INLINE auto dot(A x, B y) {
   return dot(::metalsim::shim::widen<V>(x), ::metalsim::shim::widen<V>(y));
 }
 
@@ -24,12 +23,23 @@ METALSIM_INLINE vec<T, 3> cross(vec<T, 3> x, vec<T, 3> y) {
   return x.yzx * y.zxy - x.zxy * y.yzx;
 }
 
-#define METALSIM_OF_REAL_VECTORS template <typename T, int N, METALSIM_REQUIRES(::metalsim::shim::is_real<T>)> METALSIM_INLINE
-METALSIM_OF_REAL_VECTORS T length_squared(vec<T, N> x) { return dot(x, x); }
-METALSIM_OF_REAL_VECTORS T length(vec<T, N> x) { return sqrt(dot(x, x)); }
-METALSIM_OF_REAL_VECTORS T distance_squared(vec<T, N> x, vec<T, N> y) { return length_squared(x - y); }
-METALSIM_OF_REAL_VECTORS T distance(vec<T, N> x, vec<T, N> y) { return length(x - y); }
-METALSIM_OF_REAL_VECTORS vec<T, N> normalize(vec<T, N> x) { return x * rsqrt(dot(x, x)); }
+#define METALSIM_OF_REAL_VECTORS                                                                                       \
+  template <typename T, int N, METALSIM_REQUIRES(::metalsim::shim::is_real<T>)> METALSIM_INLINE
+METALSIM_OF_REAL_VECTORS T length_squared(vec<T, N> x) {
+  return dot(x, x);
+}
+METALSIM_OF_REAL_VECTORS T length(vec<T, N> x) {
+  return sqrt(dot(x, x));
+}
+METALSIM_OF_REAL_VECTORS T distance_squared(vec<T, N> x, vec<T, N> y) {
+  return length_squared(x - y);
+}
+METALSIM_OF_REAL_VECTORS T distance(vec<T, N> x, vec<T, N> y) {
+  return length(x - y);
+}
+METALSIM_OF_REAL_VECTORS vec<T, N> normalize(vec<T, N> x) {
+  return x * rsqrt(dot(x, x));
+}
 METALSIM_OF_REAL_VECTORS vec<T, N> faceforward(vec<T, N> normal, vec<T, N> incident, vec<T, N> reference) {
   return dot(reference, incident) < T(0) ? normal : -normal;
 }

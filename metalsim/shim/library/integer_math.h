@@ -13,14 +13,28 @@ template <typename T>
 using Wide = metal::conditional_t<sizeof(T) == 8, metal::conditional_t<__is_signed(T), __int128, unsigned __int128>,
                                   metal::conditional_t<__is_signed(T), long, unsigned long>>;
 
-template <typename T> METALSIM_INLINE constexpr T max(T x, T y) { return x < y ? y : x; }
-template <typename T> METALSIM_INLINE constexpr T min(T x, T y) { return y < x ? y : x; }
-template <typename T> METALSIM_INLINE constexpr T max3(T x, T y, T z) { return max(max(x, y), z); }
-template <typename T> METALSIM_INLINE constexpr T min3(T x, T y, T z) { return min(min(x, y), z); }
-template <typename T> METALSIM_INLINE constexpr T median3(T x, T y, T z) { return max(min(x, y), min(max(x, y), z)); }
-template <typename T> METALSIM_INLINE constexpr T clamp(T x, T low, T high) { return min(max(x, low), high); }
+template <typename T> METALSIM_INLINE constexpr T max(T x, T y) {
+  return x < y ? y : x;
+}
+template <typename T> METALSIM_INLINE constexpr T min(T x, T y) {
+  return y < x ? y : x;
+}
+template <typename T> METALSIM_INLINE constexpr T max3(T x, T y, T z) {
+  return max(max(x, y), z);
+}
+template <typename T> METALSIM_INLINE constexpr T min3(T x, T y, T z) {
+  return min(min(x, y), z);
+}
+template <typename T> METALSIM_INLINE constexpr T median3(T x, T y, T z) {
+  return max(min(x, y), min(max(x, y), z));
+}
+template <typename T> METALSIM_INLINE constexpr T clamp(T x, T low, T high) {
+  return min(max(x, low), high);
+}
 /// The lowest number stays itself, as negation wraps around.
-template <typename T> METALSIM_INLINE constexpr T abs(T x) { return x < T(0) ? T(Unsigned<T>(0) - Unsigned<T>(x)) : x; }
+template <typename T> METALSIM_INLINE constexpr T abs(T x) {
+  return x < T(0) ? T(Unsigned<T>(0) - Unsigned<T>(x)) : x;
+}
 template <typename T> METALSIM_INLINE constexpr Unsigned<T> absdiff(T x, T y) {
   return x < y ? Unsigned<T>(Unsigned<T>(y) - Unsigned<T>(x)) : Unsigned<T>(Unsigned<T>(x) - Unsigned<T>(y));
 }
@@ -31,7 +45,9 @@ template <typename T> METALSIM_INLINE constexpr T saturated(Wide<T> x) {
   constexpr Wide<T> lowest = is_signed ? -highest - 1 : Wide<T>(0);
   return T(x < lowest ? lowest : x > highest ? highest : x);
 }
-template <typename T> METALSIM_INLINE constexpr T addsat(T x, T y) { return saturated<T>(Wide<T>(x) + Wide<T>(y)); }
+template <typename T> METALSIM_INLINE constexpr T addsat(T x, T y) {
+  return saturated<T>(Wide<T>(x) + Wide<T>(y));
+}
 template <typename T> METALSIM_INLINE constexpr T subsat(T x, T y) {
   if constexpr (!__is_signed(T)) {
     return x < y ? T(0) : T(x - y);
@@ -39,10 +55,16 @@ template <typename T> METALSIM_INLINE constexpr T subsat(T x, T y) {
     return saturated<T>(Wide<T>(x) - Wide<T>(y));
   }
 }
-template <typename T> METALSIM_INLINE constexpr T hadd(T x, T y) { return T((Wide<T>(x) + Wide<T>(y)) >> 1); }
-template <typename T> METALSIM_INLINE constexpr T rhadd(T x, T y) { return T((Wide<T>(x) + Wide<T>(y) + 1) >> 1); }
+template <typename T> METALSIM_INLINE constexpr T hadd(T x, T y) {
+  return T((Wide<T>(x) + Wide<T>(y)) >> 1);
+}
+template <typename T> METALSIM_INLINE constexpr T rhadd(T x, T y) {
+  return T((Wide<T>(x) + Wide<T>(y) + 1) >> 1);
+}
 
-template <typename T> METALSIM_INLINE constexpr T mulhi(T x, T y) { return T((Wide<T>(x) * Wide<T>(y)) >> bits<T>); }
+template <typename T> METALSIM_INLINE constexpr T mulhi(T x, T y) {
+  return T((Wide<T>(x) * Wide<T>(y)) >> bits<T>);
+}
 template <typename T> METALSIM_INLINE constexpr T madhi(T x, T y, T z) {
   return T(Unsigned<T>(mulhi(x, y)) + Unsigned<T>(z));
 }
@@ -57,10 +79,16 @@ template <typename T> METALSIM_INLINE constexpr T madsat(T x, T y, T z) {
   }
 }
 /// Of numbers with 24 bits; more than that is undefined in Metal.
-template <typename T> METALSIM_INLINE constexpr T mul24(T x, T y) { return T(uint(x) * uint(y)); }
-template <typename T> METALSIM_INLINE constexpr T mad24(T x, T y, T z) { return T(uint(x) * uint(y) + uint(z)); }
+template <typename T> METALSIM_INLINE constexpr T mul24(T x, T y) {
+  return T(uint(x) * uint(y));
+}
+template <typename T> METALSIM_INLINE constexpr T mad24(T x, T y, T z) {
+  return T(uint(x) * uint(y) + uint(z));
+}
 
-template <typename T> METALSIM_INLINE constexpr T popcount(T x) { return T(__builtin_popcountl(Unsigned<T>(x))); }
+template <typename T> METALSIM_INLINE constexpr T popcount(T x) {
+  return T(__builtin_popcountl(Unsigned<T>(x)));
+}
 template <typename T> METALSIM_INLINE constexpr T clz(T x) {
   return x == 0 ? T(bits<T>) : T(__builtin_clzl(Unsigned<T>(x)) - (64 - bits<T>));
 }

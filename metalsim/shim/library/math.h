@@ -8,13 +8,27 @@
 
 namespace metal {
 
-METALSIM_INLINE float ldexp(float x, int exponent) { return __builtin_ldexpf(x, exponent); }
-METALSIM_INLINE half ldexp(half x, int exponent) { return half(__builtin_ldexpf(float(x), exponent)); }
-METALSIM_INLINE int ilogb(float x) { return __builtin_ilogbf(x); }
-METALSIM_INLINE int ilogb(half x) { return __builtin_ilogbf(float(x)); }
-METALSIM_INLINE float frexp(float x, int& exponent) { return __builtin_frexpf(x, &exponent); }
-METALSIM_INLINE half frexp(half x, int& exponent) { return half(__builtin_frexpf(float(x), &exponent)); }
-METALSIM_INLINE float modf(float x, float& whole) { return __builtin_modff(x, &whole); }
+METALSIM_INLINE float ldexp(float x, int exponent) {
+  return __builtin_ldexpf(x, exponent);
+}
+METALSIM_INLINE half ldexp(half x, int exponent) {
+  return half(__builtin_ldexpf(float(x), exponent));
+}
+METALSIM_INLINE int ilogb(float x) {
+  return __builtin_ilogbf(x);
+}
+METALSIM_INLINE int ilogb(half x) {
+  return __builtin_ilogbf(float(x));
+}
+METALSIM_INLINE float frexp(float x, int& exponent) {
+  return __builtin_frexpf(x, &exponent);
+}
+METALSIM_INLINE half frexp(half x, int& exponent) {
+  return half(__builtin_frexpf(float(x), &exponent));
+}
+METALSIM_INLINE float modf(float x, float& whole) {
+  return __builtin_modff(x, &whole);
+}
 METALSIM_INLINE half modf(half x, half& whole) {
   float part;
   const half fraction = half(__builtin_modff(float(x), &part));
@@ -31,7 +45,7 @@ METALSIM_INLINE half sincos(half x, half& cosine) {
 }
 
 template <typename T, int N, METALSIM_REQUIRES(::metalsim::shim::is_real<T>)>
-METALSIM_INLINE vec<T, N> ldexp(vec<T, N> x, vec<int, N> exponent) {
+METALSIM_INLINE vec<T, N> ldexp(vec<T, N> x, typename type_identity<vec<int, N>>::type exponent) {
   vec<T, N> result;
   for (int i = 0; i < N; ++i) {
     result[i] = ldexp(T(x[i]), exponent[i]);
@@ -48,16 +62,16 @@ METALSIM_INLINE vec<int, N> ilogb(vec<T, N> x) {
 }
 
 /// A function with a second result, by components.
-#define METALSIM_TWO_RESULTS(NAME, SECOND)                                                                                  \
-  template <typename T, int N, METALSIM_REQUIRES(::metalsim::shim::is_real<T>)>                                             \
-  METALSIM_INLINE vec<T, N> NAME(vec<T, N> x, vec<SECOND, N>& second) {                                                     \
-    vec<T, N> result;                                                                                                       \
-    for (int i = 0; i < N; ++i) {                                                                                           \
-      SECOND component;                                                                                                     \
-      result[i] = NAME(T(x[i]), component);                                                                                 \
-      second[i] = component;                                                                                                \
-    }                                                                                                                       \
-    return result;                                                                                                          \
+#define METALSIM_TWO_RESULTS(NAME, SECOND)                                                                             \
+  template <typename T, int N, METALSIM_REQUIRES(::metalsim::shim::is_real<T>)>                                        \
+  METALSIM_INLINE vec<T, N> NAME(vec<T, N> x, vec<SECOND, N>& second) {                                                \
+    vec<T, N> result;                                                                                                  \
+    for (int i = 0; i < N; ++i) {                                                                                      \
+      SECOND component;                                                                                                \
+      result[i] = NAME(T(x[i]), component);                                                                            \
+      second[i] = component;                                                                                           \
+    }                                                                                                                  \
+    return result;                                                                                                     \
   }
 METALSIM_TWO_RESULTS(frexp, int)
 METALSIM_TWO_RESULTS(modf, T)

@@ -46,13 +46,13 @@ template <typename T, int Columns, int Rows> struct matrix {
 
 #define METALSIM_MATRIX_FUNCTION template <typename T, int Columns, int Rows> METALSIM_INLINE
 
-#define METALSIM_MATRIX_SUM(OPERATOR)                                                                                       \
-  METALSIM_MATRIX_FUNCTION matrix<T, Columns, Rows> operator OPERATOR(matrix<T, Columns, Rows> a,                           \
-                                                                      matrix<T, Columns, Rows> b) {                         \
-    for (int column = 0; column < Columns; ++column) {                                                                      \
-      a[column] = a[column] OPERATOR b[column];                                                                             \
-    }                                                                                                                       \
-    return a;                                                                                                               \
+#define METALSIM_MATRIX_SUM(OPERATOR)                                                                                  \
+  METALSIM_MATRIX_FUNCTION matrix<T, Columns, Rows> operator OPERATOR(matrix<T, Columns, Rows> a,                      \
+                                                                      matrix<T, Columns, Rows> b) {                    \
+    for (int column = 0; column < Columns; ++column) {                                                                 \
+      a[column] = a[column] OPERATOR b[column];                                                                        \
+    }                                                                                                                  \
+    return a;                                                                                                          \
   }
 METALSIM_MATRIX_SUM(+)
 METALSIM_MATRIX_SUM(-)
@@ -64,7 +64,9 @@ METALSIM_MATRIX_FUNCTION matrix<T, Columns, Rows> operator*(matrix<T, Columns, R
   }
   return a;
 }
-METALSIM_MATRIX_FUNCTION matrix<T, Columns, Rows> operator*(T factor, matrix<T, Columns, Rows> a) { return a * factor; }
+METALSIM_MATRIX_FUNCTION matrix<T, Columns, Rows> operator*(T factor, matrix<T, Columns, Rows> a) {
+  return a * factor;
+}
 METALSIM_MATRIX_FUNCTION vec<T, Rows> operator*(matrix<T, Columns, Rows> a, vec<T, Columns> x) {
   vec<T, Rows> sum = a[0] * x[0];
   for (int column = 1; column < Columns; ++column) {
@@ -105,8 +107,12 @@ METALSIM_MATRIX_FUNCTION matrix<T, Rows, Columns> transpose(matrix<T, Columns, R
 }
 #undef METALSIM_MATRIX_FUNCTION
 
-template <typename T> METALSIM_INLINE T determinant(matrix<T, 2, 2> a) { return a[0].x * a[1].y - a[1].x * a[0].y; }
-template <typename T> METALSIM_INLINE T determinant(matrix<T, 3, 3> a) { return dot(a[0], cross(a[1], a[2])); }
+template <typename T> METALSIM_INLINE T determinant(matrix<T, 2, 2> a) {
+  return a[0].x * a[1].y - a[1].x * a[0].y;
+}
+template <typename T> METALSIM_INLINE T determinant(matrix<T, 3, 3> a) {
+  return dot(a[0], cross(a[1], a[2]));
+}
 /// Along the first column.
 template <typename T> METALSIM_INLINE T determinant(matrix<T, 4, 4> a) {
   T sum = T(0);

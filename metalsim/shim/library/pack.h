@@ -1,4 +1,5 @@
-// Vectors packed into integers as normalised numbers: pack_float_to_unorm4x8 and its like. The first component has the lowest bits.
+// Vectors packed into integers as normalised numbers: pack_float_to_unorm4x8 and its like. The first component has the
+// lowest bits.
 #pragma once
 
 #include "math.h"
@@ -43,18 +44,18 @@ METALSIM_INLINE float from_srgb(float x) {
 
 namespace metal {
 
-#define METALSIM_PACK(FORMAT, IS_SIGNED, BITS, N)                                                                           \
-  METALSIM_INLINE uint pack_float_to_##FORMAT(float##N x) {                                                                 \
-    return ::metalsim::shim::pack_normalised<IS_SIGNED, BITS, N>(x);                                                        \
-  }                                                                                                                         \
-  METALSIM_INLINE uint pack_half_to_##FORMAT(half##N x) {                                                                   \
-    return pack_float_to_##FORMAT(::metalsim::shim::Make<float##N>::from(x));                                               \
-  }                                                                                                                         \
-  METALSIM_INLINE float##N unpack_##FORMAT##_to_float(uint x) {                                                             \
-    return ::metalsim::shim::unpack_normalised<IS_SIGNED, BITS, N>(x);                                                      \
-  }                                                                                                                         \
-  METALSIM_INLINE half##N unpack_##FORMAT##_to_half(uint x) {                                                               \
-    return ::metalsim::shim::Make<half##N>::from(unpack_##FORMAT##_to_float(x));                                            \
+#define METALSIM_PACK(FORMAT, IS_SIGNED, BITS, N)                                                                      \
+  METALSIM_INLINE uint pack_float_to_##FORMAT(float##N x) {                                                            \
+    return ::metalsim::shim::pack_normalised<IS_SIGNED, BITS, N>(x);                                                   \
+  }                                                                                                                    \
+  METALSIM_INLINE uint pack_half_to_##FORMAT(half##N x) {                                                              \
+    return pack_float_to_##FORMAT(::metalsim::shim::Make<float##N>::from(x));                                          \
+  }                                                                                                                    \
+  METALSIM_INLINE float##N unpack_##FORMAT##_to_float(uint x) {                                                        \
+    return ::metalsim::shim::unpack_normalised<IS_SIGNED, BITS, N>(x);                                                 \
+  }                                                                                                                    \
+  METALSIM_INLINE half##N unpack_##FORMAT##_to_half(uint x) {                                                          \
+    return ::metalsim::shim::Make<half##N>::from(unpack_##FORMAT##_to_float(x));                                       \
   }
 METALSIM_PACK(unorm4x8, false, 8, 4)
 METALSIM_PACK(snorm4x8, true, 8, 4)

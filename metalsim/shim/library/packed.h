@@ -1,4 +1,5 @@
-// Packed vectors: as many elements as a vector, aligned as one element. They convert to vectors and back, and compute as them.
+// Packed vectors: as many elements as a vector, aligned as one element. They convert to vectors and back, and compute
+// as them.
 #pragma once
 
 #include "construct.h"
@@ -47,10 +48,8 @@ template <typename T, int N> struct PackedVector : PackedElements<T, N> {
   METALSIM_INLINE T& operator[](int i) { return (&this->x)[i]; }
   METALSIM_INLINE const T& operator[](int i) const { return (&this->x)[i]; }
 
-#define METALSIM_PACKED_OPERATOR(OPERATOR)                                                                                  \
-  METALSIM_INLINE PackedVector& operator OPERATOR##=(Vector other) {                                                        \
-    return *this = Vector(*this) OPERATOR other;                                                                            \
-  }
+#define METALSIM_PACKED_OPERATOR(OPERATOR)                                                                             \
+  METALSIM_INLINE PackedVector& operator OPERATOR##=(Vector other) { return *this = Vector(*this) OPERATOR other; }
   METALSIM_PACKED_OPERATOR(+)
   METALSIM_PACKED_OPERATOR(-)
   METALSIM_PACKED_OPERATOR(*)

@@ -5,16 +5,20 @@
 
 namespace metal {
 
-#define METALSIM_TEST(NAME, RESULT)                                                                                         \
-  METALSIM_INLINE constexpr bool NAME(float x) { return RESULT; }                                                           \
-  METALSIM_INLINE constexpr bool NAME(half x) { return NAME(float(x)); }                                                    \
-  template <typename T, int N, METALSIM_REQUIRES(::metalsim::shim::is_real<T>)>                                             \
-  METALSIM_INLINE ::metalsim::shim::BoolVector<N> NAME(vec<T, N> x) {                                                       \
-    ::metalsim::shim::BoolVector<N> result;                                                                                 \
-    for (int i = 0; i < N; ++i) {                                                                                           \
-      result[i] = NAME(T(x[i]));                                                                                            \
-    }                                                                                                                       \
-    return result;                                                                                                          \
+#define METALSIM_TEST(NAME, RESULT)                                                                                    \
+  METALSIM_INLINE constexpr bool NAME(float x) {                                                                       \
+    return RESULT;                                                                                                     \
+  }                                                                                                                    \
+  METALSIM_INLINE constexpr bool NAME(half x) {                                                                        \
+    return NAME(float(x));                                                                                             \
+  }                                                                                                                    \
+  template <typename T, int N, METALSIM_REQUIRES(::metalsim::shim::is_real<T>)>                                        \
+  METALSIM_INLINE ::metalsim::shim::BoolVector<N> NAME(vec<T, N> x) {                                                  \
+    ::metalsim::shim::BoolVector<N> result;                                                                            \
+    for (int i = 0; i < N; ++i) {                                                                                      \
+      result[i] = NAME(T(x[i]));                                                                                       \
+    }                                                                                                                  \
+    return result;                                                                                                     \
   }
 METALSIM_TEST(isnan, __builtin_isnan(x))
 METALSIM_TEST(isinf, __builtin_isinf(x) != 0)
@@ -23,8 +27,12 @@ METALSIM_TEST(isfinite, __builtin_isfinite(x))
 METALSIM_TEST(signbit, __builtin_bit_cast(uint, x) >> 31)
 #undef METALSIM_TEST
 
-METALSIM_INLINE constexpr bool isnormal(float x) { return __builtin_isnormal(x); }
-METALSIM_INLINE constexpr bool isnormal(half x) { return isfinite(x) && __builtin_fabsf(float(x)) >= 0x1p-14f; }
+METALSIM_INLINE constexpr bool isnormal(float x) {
+  return __builtin_isnormal(x);
+}
+METALSIM_INLINE constexpr bool isnormal(half x) {
+  return isfinite(x) && __builtin_fabsf(float(x)) >= 0x1p-14f;
+}
 template <typename T, int N, METALSIM_REQUIRES(::metalsim::shim::is_real<T>)>
 METALSIM_INLINE ::metalsim::shim::BoolVector<N> isnormal(vec<T, N> x) {
   ::metalsim::shim::BoolVector<N> result;
@@ -34,16 +42,20 @@ METALSIM_INLINE ::metalsim::shim::BoolVector<N> isnormal(vec<T, N> x) {
   return result;
 }
 
-#define METALSIM_TEST_OF_TWO(NAME, RESULT)                                                                                  \
-  METALSIM_INLINE constexpr bool NAME(float x, float y) { return RESULT; }                                                  \
-  METALSIM_INLINE constexpr bool NAME(half x, half y) { return RESULT; }                                                    \
-  template <typename T, int N, METALSIM_REQUIRES(::metalsim::shim::is_real<T>)>                                             \
-  METALSIM_INLINE ::metalsim::shim::BoolVector<N> NAME(vec<T, N> x, vec<T, N> y) {                                          \
-    ::metalsim::shim::BoolVector<N> result;                                                                                 \
-    for (int i = 0; i < N; ++i) {                                                                                           \
-      result[i] = NAME(T(x[i]), T(y[i]));                                                                                   \
-    }                                                                                                                       \
-    return result;                                                                                                          \
+#define METALSIM_TEST_OF_TWO(NAME, RESULT)                                                                             \
+  METALSIM_INLINE constexpr bool NAME(float x, float y) {                                                              \
+    return RESULT;                                                                                                     \
+  }                                                                                                                    \
+  METALSIM_INLINE constexpr bool NAME(half x, half y) {                                                                \
+    return RESULT;                                                                                                     \
+  }                                                                                                                    \
+  template <typename T, int N, METALSIM_REQUIRES(::metalsim::shim::is_real<T>)>                                        \
+  METALSIM_INLINE ::metalsim::shim::BoolVector<N> NAME(vec<T, N> x, vec<T, N> y) {                                     \
+    ::metalsim::shim::BoolVector<N> result;                                                                            \
+    for (int i = 0; i < N; ++i) {                                                                                      \
+      result[i] = NAME(T(x[i]), T(y[i]));                                                                              \
+    }                                                                                                                  \
+    return result;                                                                                                     \
   }
 METALSIM_TEST_OF_TWO(isordered, x == x && y == y)
 METALSIM_TEST_OF_TWO(isunordered, x != x || y != y)
@@ -86,8 +98,7 @@ METALSIM_INLINE vec<T, N> select(vec<T, N> if_false, vec<T, N> if_true, C condit
   }
   return result;
 }
-template <typename T, int N>
-METALSIM_INLINE vec<T, N> select(vec<T, N> if_false, vec<T, N> if_true, bool condition) {
+template <typename T, int N> METALSIM_INLINE vec<T, N> select(vec<T, N> if_false, vec<T, N> if_true, bool condition) {
   return condition ? if_true : if_false;
 }
 

@@ -1,8 +1,9 @@
 // The mathematical functions on one number, of which generate.py makes the overloads.
 //
-// exp, log, sin and the like are the host's: correct to about one unit in the last place, which is more than fast:: promises.
-// A half is computed in float and rounded once, except where a function is made of several operations: those round each.
-// What the hardware spends on a function does not show in compiled code, so that instrumented builds report it.
+// exp, log, sin and the like are the host's: correct to about one unit in the last place, which is more than fast::
+// promises. A half is computed in float and rounded once, except where a function is made of several operations: those
+// round each. What the hardware spends on a function does not show in compiled code, so that instrumented builds report
+// it.
 #pragma once
 
 #include "construct.h"
@@ -17,10 +18,10 @@ METALSIM_INLINE void count([[maybe_unused]] abi::Event event) {
 
 namespace scalar {
 
-#define METALSIM_HOST_1(NAME, EVENT)                                                                                        \
-  METALSIM_INLINE float NAME(float x) {                                                                                     \
-    count(abi::Event::EVENT);                                                                                               \
-    return __builtin_##NAME##f(x);                                                                                          \
+#define METALSIM_HOST_1(NAME, EVENT)                                                                                   \
+  METALSIM_INLINE float NAME(float x) {                                                                                \
+    count(abi::Event::EVENT);                                                                                          \
+    return __builtin_##NAME##f(x);                                                                                     \
   }
 METALSIM_HOST_1(acos, transcendental)
 METALSIM_HOST_1(acosh, transcendental)
@@ -43,19 +44,35 @@ METALSIM_HOST_1(tan, transcendental)
 METALSIM_HOST_1(tanh, transcendental)
 #undef METALSIM_HOST_1
 
-METALSIM_INLINE float ceil(float x) { return __builtin_ceilf(x); }
-METALSIM_INLINE float fabs(float x) { return __builtin_fabsf(x); }
-METALSIM_INLINE float abs(float x) { return __builtin_fabsf(x); }
-METALSIM_INLINE float floor(float x) { return __builtin_floorf(x); }
-METALSIM_INLINE float rint(float x) { return __builtin_rintf(x); }
-METALSIM_INLINE float round(float x) { return __builtin_roundf(x); }
-METALSIM_INLINE float trunc(float x) { return __builtin_truncf(x); }
+METALSIM_INLINE float ceil(float x) {
+  return __builtin_ceilf(x);
+}
+METALSIM_INLINE float fabs(float x) {
+  return __builtin_fabsf(x);
+}
+METALSIM_INLINE float abs(float x) {
+  return __builtin_fabsf(x);
+}
+METALSIM_INLINE float floor(float x) {
+  return __builtin_floorf(x);
+}
+METALSIM_INLINE float rint(float x) {
+  return __builtin_rintf(x);
+}
+METALSIM_INLINE float round(float x) {
+  return __builtin_roundf(x);
+}
+METALSIM_INLINE float trunc(float x) {
+  return __builtin_truncf(x);
+}
 METALSIM_INLINE float rsqrt(float x) {
   count(abi::Event::square_root);
   return 1.0f / __builtin_sqrtf(x);
 }
 /// Below one even where the difference rounds up to it.
-METALSIM_INLINE float fract(float x) { return __builtin_fminf(x - __builtin_floorf(x), 0x1.fffffep-1f); }
+METALSIM_INLINE float fract(float x) {
+  return __builtin_fminf(x - __builtin_floorf(x), 0x1.fffffep-1f);
+}
 
 /// An angle in half turns as radians in [-pi, pi], exact where sine and cosine are 0 or 1.
 METALSIM_INLINE double half_turns(float x) {
@@ -72,7 +89,9 @@ METALSIM_INLINE float cospi(float x) {
   const bool is_zero = before == __builtin_rintf(before) && before + 0.5f == x;
   return is_zero ? 0.0f : static_cast<float>(__builtin_cos(half_turns(x)));
 }
-METALSIM_INLINE float tanpi(float x) { return sinpi(x) / cospi(x); }
+METALSIM_INLINE float tanpi(float x) {
+  return sinpi(x) / cospi(x);
+}
 
 METALSIM_INLINE float atan2(float y, float x) {
   count(abi::Event::transcendental);
@@ -89,22 +108,52 @@ METALSIM_INLINE float powr(float x, float y) {
   const float result = pow(x, y);
   return is_undefined ? __builtin_nanf("") : result;
 }
-METALSIM_INLINE float fmod(float x, float y) { return __builtin_fmodf(x, y); }
-METALSIM_INLINE float copysign(float x, float y) { return __builtin_copysignf(x, y); }
-METALSIM_INLINE float fdim(float x, float y) { return __builtin_fdimf(x, y); }
-METALSIM_INLINE float divide(float x, float y) { return x / y; }
+METALSIM_INLINE float fmod(float x, float y) {
+  return __builtin_fmodf(x, y);
+}
+METALSIM_INLINE float copysign(float x, float y) {
+  return __builtin_copysignf(x, y);
+}
+METALSIM_INLINE float fdim(float x, float y) {
+  return __builtin_fdimf(x, y);
+}
+METALSIM_INLINE float divide(float x, float y) {
+  return x / y;
+}
 /// Of a number and a NaN, the number.
-METALSIM_INLINE float fmax(float x, float y) { return __builtin_fmaxf(x, y); }
-METALSIM_INLINE float fmin(float x, float y) { return __builtin_fminf(x, y); }
-METALSIM_INLINE float max(float x, float y) { return fmax(x, y); }
-METALSIM_INLINE float min(float x, float y) { return fmin(x, y); }
-METALSIM_INLINE float fmax3(float x, float y, float z) { return fmax(fmax(x, y), z); }
-METALSIM_INLINE float fmin3(float x, float y, float z) { return fmin(fmin(x, y), z); }
-METALSIM_INLINE float fmedian3(float x, float y, float z) { return fmax(fmin(x, y), fmin(fmax(x, y), z)); }
-METALSIM_INLINE float max3(float x, float y, float z) { return fmax3(x, y, z); }
-METALSIM_INLINE float min3(float x, float y, float z) { return fmin3(x, y, z); }
-METALSIM_INLINE float median3(float x, float y, float z) { return fmedian3(x, y, z); }
-METALSIM_INLINE float fma(float x, float y, float z) { return __builtin_fmaf(x, y, z); }
+METALSIM_INLINE float fmax(float x, float y) {
+  return __builtin_fmaxf(x, y);
+}
+METALSIM_INLINE float fmin(float x, float y) {
+  return __builtin_fminf(x, y);
+}
+METALSIM_INLINE float max(float x, float y) {
+  return fmax(x, y);
+}
+METALSIM_INLINE float min(float x, float y) {
+  return fmin(x, y);
+}
+METALSIM_INLINE float fmax3(float x, float y, float z) {
+  return fmax(fmax(x, y), z);
+}
+METALSIM_INLINE float fmin3(float x, float y, float z) {
+  return fmin(fmin(x, y), z);
+}
+METALSIM_INLINE float fmedian3(float x, float y, float z) {
+  return fmax(fmin(x, y), fmin(fmax(x, y), z));
+}
+METALSIM_INLINE float max3(float x, float y, float z) {
+  return fmax3(x, y, z);
+}
+METALSIM_INLINE float min3(float x, float y, float z) {
+  return fmin3(x, y, z);
+}
+METALSIM_INLINE float median3(float x, float y, float z) {
+  return fmedian3(x, y, z);
+}
+METALSIM_INLINE float fma(float x, float y, float z) {
+  return __builtin_fmaf(x, y, z);
+}
 
 /// Rounds to half once: through a float that is rounded to odd, which has enough digits to decide the second rounding.
 METALSIM_INLINE half round_to_half(double x) {
@@ -126,9 +175,15 @@ METALSIM_INLINE half fma(half x, half y, half z) {
 template <typename T> METALSIM_INLINE T clamp(T x, T low, T high) {
   return static_cast<T>(fmin(fmax(static_cast<float>(x), static_cast<float>(low)), static_cast<float>(high)));
 }
-template <typename T> METALSIM_INLINE T saturate(T x) { return clamp(x, T(0), T(1)); }
-template <typename T> METALSIM_INLINE T mix(T x, T y, T amount) { return x + (y - x) * amount; }
-template <typename T> METALSIM_INLINE T step(T edge, T x) { return x < edge ? T(0) : T(1); }
+template <typename T> METALSIM_INLINE T saturate(T x) {
+  return clamp(x, T(0), T(1));
+}
+template <typename T> METALSIM_INLINE T mix(T x, T y, T amount) {
+  return x + (y - x) * amount;
+}
+template <typename T> METALSIM_INLINE T step(T edge, T x) {
+  return x < edge ? T(0) : T(1);
+}
 template <typename T> METALSIM_INLINE T smoothstep(T low, T high, T x) {
   const T t = saturate(T((x - low) / (high - low)));
   return t * t * (T(3) - T(2) * t);
@@ -141,7 +196,9 @@ template <typename T> METALSIM_INLINE T sign(T x) {
   return x > T(0) ? T(1) : x < T(0) ? T(-1) : x;
 }
 
-METALSIM_INLINE float nextafter(float x, float y) { return __builtin_nextafterf(x, y); }
+METALSIM_INLINE float nextafter(float x, float y) {
+  return __builtin_nextafterf(x, y);
+}
 METALSIM_INLINE half nextafter(half x, half y) {
   if (x != x || y != y) {
     return x + y;

@@ -1,7 +1,7 @@
 // Exchanges, reductions and votes of a simdgroup and of a quad, four threads of it.
 //
-// The runtime moves 8 bytes at a time. The hardware moves 32 bits for each thread and shuffle, and so does this: a float4 is four
-// shuffles, a half4 two.
+// The runtime moves 8 bytes at a time. The hardware moves 32 bits for each thread and shuffle, and so does this: a
+// float4 is four shuffles, a half4 two.
 #pragma once
 
 #include "vector_functions.h"
@@ -10,7 +10,9 @@ namespace metalsim::shim {
 
 template <typename T> inline constexpr bool is_simd_number = is_real<T> || (is_integer<T> && sizeof(T) <= 4);
 
-METALSIM_INLINE uint lane() { return metalsim_position()->thread_index_in_simdgroup; }
+METALSIM_INLINE uint lane() {
+  return metalsim_position()->thread_index_in_simdgroup;
+}
 
 /// A value as 32-bit words, without the padding of a vector with three components.
 template <typename T> struct Words {
@@ -35,8 +37,10 @@ template <abi::Collective Op, typename T> METALSIM_INLINE T exchange(T value, us
   return moved.value();
 }
 
-/// `modulo` cuts the simdgroup into vectors of that many lanes; a vector's ends are filled from the same lanes of `fill`.
-template <abi::Collective Op, typename T> METALSIM_INLINE T exchange_and_fill(T value, T fill, ushort delta, ushort modulo) {
+/// `modulo` cuts the simdgroup into vectors of that many lanes; a vector's ends are filled from the same lanes of
+/// `fill`.
+template <abi::Collective Op, typename T>
+METALSIM_INLINE T exchange_and_fill(T value, T fill, ushort delta, ushort modulo) {
   constexpr bool is_up = Op == abi::Collective::shuffle_and_fill_up;
   Words<T> moved(value);
   const Words<T> filling(fill);
@@ -90,7 +94,8 @@ template <abi::Collective Op, abi::Reduction Kind, typename T> METALSIM_INLINE T
     constexpr uint32_t parameter = abi::reduction(Kind, Reducible<T>::number);
     const Words<Number> sent(static_cast<Number>(value));
     Words<Number> received(sent);
-    received.words[0] = static_cast<uint32_t>(metalsim_collective(static_cast<uint32_t>(Op), sent.words[0], 0, parameter));
+    received.words[0] =
+        static_cast<uint32_t>(metalsim_collective(static_cast<uint32_t>(Op), sent.words[0], 0, parameter));
     return static_cast<T>(received.value());
   }
 }
@@ -102,7 +107,9 @@ METALSIM_INLINE uint32_t active_lanes() {
   return static_cast<uint32_t>(metalsim_collective(static_cast<uint32_t>(abi::Collective::active_mask), 0, 0, 0));
 }
 /// The bits of this thread's quad.
-METALSIM_INLINE uint32_t of_quad(uint32_t lanes) { return (lanes >> (lane() & ~3u)) & 15u; }
+METALSIM_INLINE uint32_t of_quad(uint32_t lanes) {
+  return (lanes >> (lane() & ~3u)) & 15u;
+}
 
 template <typename T> METALSIM_INLINE T quad_broadcast_first(T value) {
   const uint32_t active = of_quad(active_lanes());
@@ -137,18 +144,34 @@ public:
   using Vote::Vote;
 };
 
-METALSIM_INLINE simd_vote simd_ballot(bool vote) { return simd_vote(metalsim::shim::ballot(vote)); }
-METALSIM_INLINE bool simd_any(bool vote) { return metalsim::shim::ballot(vote) != 0; }
-METALSIM_INLINE bool simd_all(bool vote) { return metalsim::shim::ballot(!vote) == 0; }
-METALSIM_INLINE simd_vote simd_active_threads_mask() { return simd_vote(metalsim::shim::active_lanes()); }
+METALSIM_INLINE simd_vote simd_ballot(bool vote) {
+  return simd_vote(metalsim::shim::ballot(vote));
+}
+METALSIM_INLINE bool simd_any(bool vote) {
+  return metalsim::shim::ballot(vote) != 0;
+}
+METALSIM_INLINE bool simd_all(bool vote) {
+  return metalsim::shim::ballot(!vote) == 0;
+}
+METALSIM_INLINE simd_vote simd_active_threads_mask() {
+  return simd_vote(metalsim::shim::active_lanes());
+}
 METALSIM_INLINE bool simd_is_first() {
   return metalsim_collective(static_cast<uint32_t>(metalsim::abi::Collective::is_first), 0, 0, 0) != 0;
 }
-METALSIM_INLINE bool simd_is_helper_thread() { return false; }
+METALSIM_INLINE bool simd_is_helper_thread() {
+  return false;
+}
 
-METALSIM_INLINE quad_vote quad_ballot(bool vote) { return quad_vote(metalsim::shim::of_quad(metalsim::shim::ballot(vote))); }
-METALSIM_INLINE bool quad_any(bool vote) { return metalsim::shim::of_quad(metalsim::shim::ballot(vote)) != 0; }
-METALSIM_INLINE bool quad_all(bool vote) { return metalsim::shim::of_quad(metalsim::shim::ballot(!vote)) == 0; }
+METALSIM_INLINE quad_vote quad_ballot(bool vote) {
+  return quad_vote(metalsim::shim::of_quad(metalsim::shim::ballot(vote)));
+}
+METALSIM_INLINE bool quad_any(bool vote) {
+  return metalsim::shim::of_quad(metalsim::shim::ballot(vote)) != 0;
+}
+METALSIM_INLINE bool quad_all(bool vote) {
+  return metalsim::shim::of_quad(metalsim::shim::ballot(!vote)) == 0;
+}
 METALSIM_INLINE quad_vote quad_active_threads_mask() {
   return quad_vote(metalsim::shim::of_quad(metalsim::shim::active_lanes()));
 }

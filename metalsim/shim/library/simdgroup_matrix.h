@@ -28,8 +28,8 @@ template <> struct MatrixElement<bfloat> {
 };
 template <typename T> inline constexpr bool is_matrix_element = is_floating_number<T>;
 
-/// The products that exist. Those with one type for all are in Apple's specification; the mixed ones are in the libraries that
-/// Apple's compiler made for PyTorch and MLX. There are no others.
+/// The products that exist. Those with one type for all are in Apple's specification; the mixed ones are in the
+/// libraries that Apple's compiler made for PyTorch and MLX. There are no others.
 template <typename D, typename A, typename B, typename C> constexpr bool has_product() {
   constexpr bool is_uniform = __is_same(D, A) && __is_same(D, B) && __is_same(D, C);
   constexpr bool accumulates_float = __is_same(D, float) && __is_same(C, float);
@@ -100,26 +100,26 @@ METALSIM_INLINE simdgroup_matrix<T, Columns, Rows> make_diagonal_simdgroup_matri
   return simdgroup_matrix<T, Columns, Rows>(value);
 }
 
-#define METALSIM_MATRIX_ACCESS(SPACE, NAME)                                                                                 \
-  template <typename T, int Columns, int Rows>                                                                              \
-  METALSIM_INLINE void simdgroup_load(simdgroup_matrix<T, Columns, Rows>& matrix, const SPACE T* source,                    \
-                                      ulong elements_per_row = Columns, ulong2 matrix_origin = 0,                           \
-                                      bool transpose_matrix = false) {                                                      \
-    ::metalsim::shim::count_fragment(::metalsim::abi::Event::fragment_load_##NAME);                                         \
-    for (int i = 0; i < 2; ++i) {                                                                                           \
-      matrix.thread_elements()[i] =                                                                                         \
-          source[::metalsim::shim::matrix_offset(i, elements_per_row, matrix_origin, transpose_matrix)];                    \
-    }                                                                                                                       \
-  }                                                                                                                         \
-  template <typename T, int Columns, int Rows>                                                                              \
-  METALSIM_INLINE void simdgroup_store(simdgroup_matrix<T, Columns, Rows> matrix, SPACE T* destination,                     \
-                                       ulong elements_per_row = Columns, ulong2 matrix_origin = 0,                          \
-                                       bool transpose_matrix = false) {                                                     \
-    ::metalsim::shim::count_fragment(::metalsim::abi::Event::fragment_store_##NAME);                                        \
-    for (int i = 0; i < 2; ++i) {                                                                                           \
-      destination[::metalsim::shim::matrix_offset(i, elements_per_row, matrix_origin, transpose_matrix)] =                  \
-          matrix.thread_elements()[i];                                                                                      \
-    }                                                                                                                       \
+#define METALSIM_MATRIX_ACCESS(SPACE, NAME)                                                                            \
+  template <typename T, int Columns, int Rows>                                                                         \
+  METALSIM_INLINE void simdgroup_load(simdgroup_matrix<T, Columns, Rows>& matrix, const SPACE T* source,               \
+                                      ulong elements_per_row = Columns, ulong2 matrix_origin = 0,                      \
+                                      bool transpose_matrix = false) {                                                 \
+    ::metalsim::shim::count_fragment(::metalsim::abi::Event::fragment_load_##NAME);                                    \
+    for (int i = 0; i < 2; ++i) {                                                                                      \
+      matrix.thread_elements()[i] =                                                                                    \
+          source[::metalsim::shim::matrix_offset(i, elements_per_row, matrix_origin, transpose_matrix)];               \
+    }                                                                                                                  \
+  }                                                                                                                    \
+  template <typename T, int Columns, int Rows>                                                                         \
+  METALSIM_INLINE void simdgroup_store(simdgroup_matrix<T, Columns, Rows> matrix, SPACE T* destination,                \
+                                       ulong elements_per_row = Columns, ulong2 matrix_origin = 0,                     \
+                                       bool transpose_matrix = false) {                                                \
+    ::metalsim::shim::count_fragment(::metalsim::abi::Event::fragment_store_##NAME);                                   \
+    for (int i = 0; i < 2; ++i) {                                                                                      \
+      destination[::metalsim::shim::matrix_offset(i, elements_per_row, matrix_origin, transpose_matrix)] =             \
+          matrix.thread_elements()[i];                                                                                 \
+    }                                                                                                                  \
   }
 METALSIM_MATRIX_ACCESS(METALSIM_DEVICE_SPACE, device)
 METALSIM_MATRIX_ACCESS(METALSIM_THREADGROUP_SPACE, threadgroup)

@@ -1,9 +1,9 @@
 // From a kernel to the one symbol that its library exports.
 //
-// The front end describes each parameter by METALSIM_ARGUMENT; METALSIM_EXPORT_KERNEL makes a function of it that takes the
-// runtime's Context, fetches every argument as its type and calls the kernel. The kernel is forced inline there, so that a
-// buffer which nothing uses leaves no call of metalsim_buffer: the reflection pass reads off what is left, and replaces the
-// initialisers of the two globals.
+// The front end describes each parameter by METALSIM_ARGUMENT; METALSIM_EXPORT_KERNEL makes a function of it that takes
+// the runtime's Context, fetches every argument as its type and calls the kernel. The kernel is forced inline there, so
+// that a buffer which nothing uses leaves no call of metalsim_buffer: the reflection pass reads off what is left, and
+// replaces the initialisers of the two globals.
 #pragma once
 
 #include "construct.h"
@@ -28,7 +28,9 @@ template <size_t N> struct DeclaredArguments {
   static constexpr size_t count = N;
   DeclaredArgument arguments[N + 1]; // an array needs an element
 };
-template <typename... A> constexpr DeclaredArguments<sizeof...(A)> declare_arguments(A... arguments) { return {{arguments..., {}}}; }
+template <typename... A> constexpr DeclaredArguments<sizeof...(A)> declare_arguments(A... arguments) {
+  return {{arguments..., {}}};
+}
 
 template <typename P> struct Pointee {
   using type = metal::remove_reference_t<P>;
@@ -56,17 +58,13 @@ template <typename T> constexpr uint32_t alignment_of() {
 
 template <typename P> constexpr abi::Argument describe(DeclaredArgument declared) {
   using T = typename Pointee<P>::type;
-  return {declared.kind,
-          declared.index,
-          size_of<T>(),
-          alignment_of<T>(),
-          __is_reference(P),
-          IsInDevice<T>::value,
-          declared.is_enabled,
-          declared.name};
+  return {declared.kind,     declared.index,       size_of<T>(),        alignment_of<T>(),
+          __is_reference(P), IsInDevice<T>::value, declared.is_enabled, declared.name};
 }
 
-constexpr uint32_t quads(uint32_t threads) { return (threads + 3) / 4; }
+constexpr uint32_t quads(uint32_t threads) {
+  return (threads + 3) / 4;
+}
 
 /// A position as the kernel wants it: a vector, or of one dimension.
 template <typename P> METALSIM_INLINE P coordinates(const uint32_t (&position)[3]) {
@@ -82,7 +80,8 @@ template <typename P> METALSIM_INLINE P coordinates(const uint32_t (&position)[3
   }
 }
 
-/// What a reference to a buffer that the kernel does not have refers to. The kernel does not use it, but the optimiser may read it.
+/// What a reference to a buffer that the kernel does not have refers to. The kernel does not use it, but the optimiser
+/// may read it.
 template <typename T> alignas(64) inline constexpr char unbound[sizeof(T)] = {};
 
 template <typename P, abi::ArgumentKind Kind, uint32_t Index, bool IsEnabled>
@@ -157,7 +156,9 @@ METALSIM_INLINE P fetch(const abi::Context* context) {
   }
 }
 
-template <typename... P> constexpr size_t parameter_count(void (*)(P...)) { return sizeof...(P); }
+template <typename... P> constexpr size_t parameter_count(void (*)(P...)) {
+  return sizeof...(P);
+}
 
 /// `Declared` is a type with a static constexpr member `value`, the arguments.
 template <auto Function, typename Declared> struct Thunk;
@@ -175,9 +176,8 @@ template <typename... P, void (*Function)(P...), typename Declared> struct Thunk
 private:
   template <size_t... I>
   METALSIM_INLINE static void run(const abi::Context* context, metal::integer_sequence<size_t, I...>) {
-    [[clang::always_inline]] Function(
-        fetch<P, Declared::value.arguments[I].kind, Declared::value.arguments[I].index,
-              Declared::value.arguments[I].is_enabled>(context)...);
+    [[clang::always_inline]] Function(fetch<P, Declared::value.arguments[I].kind, Declared::value.arguments[I].index,
+                                            Declared::value.arguments[I].is_enabled>(context)...);
   }
   template <size_t... I> static constexpr Table table(metal::integer_sequence<size_t, I...>) {
     return {{describe<P>(Declared::value.arguments[I])..., {}}};
@@ -190,32 +190,35 @@ private:
 #define METALSIM_JOIN_(A, B) A##B
 #define METALSIM_JOIN(A, B) METALSIM_JOIN_(A, B)
 
-#define METALSIM_ARGUMENT(KIND, INDEX, NAME, ENABLED)                                                                       \
-  ::metalsim::shim::DeclaredArgument { ::metalsim::abi::ArgumentKind::KIND, INDEX, NAME, bool(ENABLED) }
+#define METALSIM_ARGUMENT(KIND, INDEX, NAME, ENABLED)                                                                  \
+  ::metalsim::shim::DeclaredArgument {                                                                                 \
+    ::metalsim::abi::ArgumentKind::KIND, INDEX, NAME, bool(ENABLED)                                                    \
+  }
 #define METALSIM_ARGUMENTS(...) ::metalsim::shim::declare_arguments(__VA_ARGS__)
 
 /// KERNEL is in parentheses, because a template's arguments have commas. No maximum of threads is given as 0.
-#define METALSIM_EXPORT_KERNEL(NAME, KERNEL, MAX_THREADS, ...)                                                              \
-  struct MetalsimArguments {                                                                                                \
-    static constexpr auto value = __VA_ARGS__;                                                                              \
-  };                                                                                                                        \
-  using MetalsimThunk = ::metalsim::shim::Thunk<&METALSIM_STRIP KERNEL, MetalsimArguments>;                                 \
-  static constexpr auto metalsim_arguments = MetalsimThunk::table();                                                        \
-  extern "C" __attribute__((visibility("default"))) const ::metalsim::abi::Kernel metalsim_kernel;                          \
-  extern "C" const ::metalsim::abi::Kernel metalsim_kernel = {                                                              \
-      NAME,                                                                                                                 \
-      MetalsimThunk::run,                                                                                                   \
-      metalsim_arguments.arguments,                                                                                         \
-      MetalsimThunk::count,                                                                                                 \
-      (MAX_THREADS) != 0 ? (MAX_THREADS) : ::metalsim::abi::kMaxThreads,                                                    \
-      &metalsim_used_buffers,                                                                                               \
-      &metalsim_threadgroup_bytes};
+#define METALSIM_EXPORT_KERNEL(NAME, KERNEL, MAX_THREADS, ...)                                                         \
+  struct MetalsimArguments {                                                                                           \
+    static constexpr auto value = __VA_ARGS__;                                                                         \
+  };                                                                                                                   \
+  using MetalsimThunk = ::metalsim::shim::Thunk<&METALSIM_STRIP KERNEL, MetalsimArguments>;                            \
+  static constexpr auto metalsim_arguments = MetalsimThunk::table();                                                   \
+  extern "C" __attribute__((visibility("default"))) const ::metalsim::abi::Kernel metalsim_kernel;                     \
+  extern "C" const ::metalsim::abi::Kernel metalsim_kernel = {NAME,                                                    \
+                                                              MetalsimThunk::run,                                      \
+                                                              metalsim_arguments.arguments,                            \
+                                                              MetalsimThunk::count,                                    \
+                                                              (MAX_THREADS) != 0 ? (MAX_THREADS)                       \
+                                                                                 : ::metalsim::abi::kMaxThreads,       \
+                                                              &metalsim_used_buffers,                                  \
+                                                              &metalsim_threadgroup_bytes};
 
 /// Has the kernel's template checked with its arguments, and nothing else.
-#define METALSIM_INSTANTIATE_KERNEL(NAME, KERNEL, MAX_THREADS, ...)                                                         \
+#define METALSIM_INSTANTIATE_KERNEL(NAME, KERNEL, MAX_THREADS, ...)                                                    \
   static constexpr auto METALSIM_JOIN(metalsim_instance_, __COUNTER__) = &METALSIM_STRIP KERNEL;
 
 /// TYPE is in parentheses; the array of a declarator is part of it, through a typedef.
-#define METALSIM_THREADGROUP_VARIABLE(ID, TYPE, NAME)                                                                       \
-  METALSIM_THREADGROUP_SPACE METALSIM_STRIP TYPE& NAME = *(METALSIM_THREADGROUP_SPACE METALSIM_STRIP TYPE*)                 \
-      metalsim_threadgroup_variable(ID, sizeof(METALSIM_STRIP TYPE), alignof(METALSIM_STRIP TYPE), #NAME)
+#define METALSIM_THREADGROUP_VARIABLE(ID, TYPE, NAME)                                                                  \
+  METALSIM_THREADGROUP_SPACE METALSIM_STRIP TYPE& NAME =                                                               \
+      *(METALSIM_THREADGROUP_SPACE METALSIM_STRIP TYPE*)metalsim_threadgroup_variable(                                 \
+          ID, sizeof(METALSIM_STRIP TYPE), alignof(METALSIM_STRIP TYPE), #NAME)

@@ -1,7 +1,7 @@
 // metal::is_same and its like, made of the compiler's own traits: namespace std does not exist in Metal.
 //
-// The traits of numbers hold for vectors of such numbers too. void_t, is_empty and pointer_element are missing in Apple's
-// library, and users define them in namespace metal.
+// The traits of numbers hold for vectors of such numbers too. void_t, is_empty and pointer_element are missing in
+// Apple's library, and users define them in namespace metal.
 #pragma once
 
 #include "types.h"
@@ -37,10 +37,10 @@ template <typename T> struct type_identity {
   using type = T;
 };
 
-#define METALSIM_TRANSFORM(NAME, BUILTIN)                                                                                   \
-  template <typename T> struct NAME {                                                                                       \
-    using type = BUILTIN(T);                                                                                                \
-  };                                                                                                                        \
+#define METALSIM_TRANSFORM(NAME, BUILTIN)                                                                              \
+  template <typename T> struct NAME {                                                                                  \
+    using type = BUILTIN(T);                                                                                           \
+  };                                                                                                                   \
   template <typename T> using NAME##_t = typename NAME<T>::type;
 METALSIM_TRANSFORM(remove_const, __remove_const)
 METALSIM_TRANSFORM(remove_volatile, __remove_volatile)
@@ -118,8 +118,8 @@ template <typename T, int N> struct IsVector<metal::vec<T, N>> : metal::true_typ
 
 namespace metal {
 
-#define METALSIM_TRAIT(NAME, ...)                                                                                           \
-  template <typename T> struct NAME : bool_constant<(__VA_ARGS__)> {};                                                      \
+#define METALSIM_TRAIT(NAME, ...)                                                                                      \
+  template <typename T> struct NAME : bool_constant<(__VA_ARGS__)> {};                                                 \
   template <typename T> inline constexpr bool NAME##_v = (__VA_ARGS__);
 METALSIM_TRAIT(is_floating_point, ::metalsim::shim::is_floating_number<::metalsim::shim::Element<T>>)
 METALSIM_TRAIT(is_integral, __is_integral(::metalsim::shim::Element<T>))
@@ -150,8 +150,8 @@ METALSIM_TRAIT(is_default_constructible, __is_constructible(T))
 METALSIM_TRAIT(is_copy_constructible, __is_constructible(T, const T&))
 #undef METALSIM_TRAIT
 
-#define METALSIM_RELATION(NAME, BUILTIN)                                                                                    \
-  template <typename T, typename U> struct NAME : bool_constant<BUILTIN(T, U)> {};                                          \
+#define METALSIM_RELATION(NAME, BUILTIN)                                                                               \
+  template <typename T, typename U> struct NAME : bool_constant<BUILTIN(T, U)> {};                                     \
   template <typename T, typename U> inline constexpr bool NAME##_v = BUILTIN(T, U);
 METALSIM_RELATION(is_same, __is_same)
 METALSIM_RELATION(is_base_of, __is_base_of)

@@ -1,8 +1,8 @@
 // Scalar and vector types.
 //
-// A vector is clang's ext_vector_type, which behaves as Metal's vectors do: swizzles, arithmetic by components, a scalar
-// converts to a vector, a vector never to another one, no references to components. What it lacks is constructors:
-// construct.h has them. Vectors of bool are a class, see bool_vector.h.
+// A vector is clang's ext_vector_type, which behaves as Metal's vectors do: swizzles, arithmetic by components, a
+// scalar converts to a vector, a vector never to another one, no references to components. What it lacks is
+// constructors: construct.h has them. Vectors of bool are a class, see bool_vector.h.
 #pragma once
 
 #include "config.h"

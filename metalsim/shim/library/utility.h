@@ -21,7 +21,9 @@ template <typename T, size_t N> struct array {
 
 /// A value that is the same for all threads. The compiler here has no use for it.
 template <typename T> using uniform = T;
-template <typename T> METALSIM_INLINE constexpr T make_uniform(T value) { return value; }
+template <typename T> METALSIM_INLINE constexpr T make_uniform(T value) {
+  return value;
+}
 
 /// Messages are dropped: a simulated kernel has nobody to read them.
 struct os_log {
@@ -32,7 +34,9 @@ struct os_log {
   template <typename... A> METALSIM_INLINE void log_error(A...) const {}
   template <typename... A> METALSIM_INLINE void log_fault(A...) const {}
 };
-METALSIM_INLINE constexpr os_log make_os_log() { return os_log(0, 0); }
+METALSIM_INLINE constexpr os_log make_os_log() {
+  return os_log(0, 0);
+}
 
 } // namespace metal
 

@@ -1,15 +1,16 @@
 // How functions of numbers become functions of vectors: what the overloads that generate.py writes are made of.
 //
-// Scalars are plain overloads, so that a call with numbers of different types is ambiguous as it is in Metal. Vectors are
-// templates: one for vectors of one type, and one, `MixedVector`, for a vector together with scalars, or with packed vectors.
+// Scalars are plain overloads, so that a call with numbers of different types is ambiguous as it is in Metal. Vectors
+// are templates: one for vectors of one type, and one, `MixedVector`, for a vector together with scalars, or with
+// packed vectors.
 #pragma once
 
 #include "construct.h"
 
 namespace metalsim::shim {
 
-/// The vector type among arguments of which at least one is a vector and the others are vectors of the same type, packed or not, or
-/// scalars that convert to it; nothing if all are this very type already.
+/// The vector type among arguments of which at least one is a vector and the others are vectors of the same type,
+/// packed or not, or scalars that convert to it; nothing if all are this very type already.
 template <typename... A> struct Mixture {
   template <typename First, typename... Rest> static constexpr auto find() {
     if constexpr (VectorTraits<First>::is_vector) {
@@ -42,6 +43,8 @@ template <typename... A> struct MixedVectorIf<true, A...> {
 template <typename... A> using MixedVector = typename MixedVectorIf<Mixture<A...>::exists, A...>::type;
 
 /// A scalar or packed vector as a vector.
-template <typename V, typename A> METALSIM_INLINE V widen(A value) { return Make<V>::from(value); }
+template <typename V, typename A> METALSIM_INLINE V widen(A value) {
+  return Make<V>::from(value);
+}
 
 } // namespace metalsim::shim

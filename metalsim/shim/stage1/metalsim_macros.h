@@ -1,4 +1,5 @@
-// All that the preprocessor has to know of Metal's headers: macros. The headers' contents come later, see ../metalsim.h.
+// All that the preprocessor has to know of Metal's headers: macros. The headers' contents come later, see
+// ../metalsim.h.
 #pragma once
 
 #define METAL_FUNC inline __attribute__((__always_inline__))

@@ -1,8 +1,9 @@
-// What the files of this folder share. Each implements intrinsics of AIR, by their names, on metalsim's runtime. They are compiled
-// to bitcode, and those that a function calls are inlined into it (../link.cpp), as Metal's driver does on a GPU.
+// What the files of this folder share. Each implements intrinsics of AIR, by their names, on metalsim's runtime. They
+// are compiled to bitcode, and those that a function calls are inlined into it (../link.cpp), as Metal's driver does on
+// a GPU.
 //
-// The arithmetic is that of the C library and independent of the shim: two compilations of a kernel then agree only if the
-// shim's functions mean what Apple's names say.
+// The arithmetic is that of the C library and independent of the shim: two compilations of a kernel then agree only if
+// the shim's functions mean what Apple's names say.
 #pragma once
 
 #include "../../abi.h"

@@ -1,5 +1,5 @@
-// Floating-point functions. The precise ("air.exp.f32") and the fast ("air.fast_exp.f32") are the same here: what a GPU's fast
-// functions round to is known only to the GPU. Half computes in float and rounds once.
+// Floating-point functions. The precise ("air.exp.f32") and the fast ("air.fast_exp.f32") are the same here: what a
+// GPU's fast functions round to is known only to the GPU. Half computes in float and rounds once.
 
 #include "intrinsics.h"
 
@@ -10,14 +10,30 @@ using metalsim::air::report;
 
 namespace {
 
-float exp10_of(float x) { return powf(10.0f, x); }
-float rsqrt_of(float x) { return 1.0f / sqrtf(x); }
-float fract_of(float x) { return fminf(x - floorf(x), 0x1.fffffep-1f); }
-float saturate_of(float x) { return fminf(fmaxf(x, 0.0f), 1.0f); }
-float sign_of(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x == x ? x : 0.0f; }
-float cospi_of(float x) { return cosf(x * 0x1.921fb6p+1f); }
-float sinpi_of(float x) { return sinf(x * 0x1.921fb6p+1f); }
-float tanpi_of(float x) { return tanf(x * 0x1.921fb6p+1f); }
+float exp10_of(float x) {
+  return powf(10.0f, x);
+}
+float rsqrt_of(float x) {
+  return 1.0f / sqrtf(x);
+}
+float fract_of(float x) {
+  return fminf(x - floorf(x), 0x1.fffffep-1f);
+}
+float saturate_of(float x) {
+  return fminf(fmaxf(x, 0.0f), 1.0f);
+}
+float sign_of(float x) {
+  return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x == x ? x : 0.0f;
+}
+float cospi_of(float x) {
+  return cosf(x * 0x1.921fb6p+1f);
+}
+float sinpi_of(float x) {
+  return sinf(x * 0x1.921fb6p+1f);
+}
+float tanpi_of(float x) {
+  return tanf(x * 0x1.921fb6p+1f);
+}
 
 constexpr Event kNone = Event::kCount; ///< functions of one or two instructions, which are not counted
 
@@ -98,7 +114,9 @@ METALSIM_BINARY(pow, powf, Event::transcendental)
 METALSIM_BINARY(powr, powf, Event::transcendental)
 METALSIM_BINARY(atan2, atan2f, Event::transcendental)
 
-METALSIM_AIR(float, fma_f32, "air.fma.f32", (float x, float y, float z)) { return fmaf(x, y, z); }
+METALSIM_AIR(float, fma_f32, "air.fma.f32", (float x, float y, float z)) {
+  return fmaf(x, y, z);
+}
 METALSIM_AIR(half, fma_f16, "air.fma.f16", (half x, half y, half z)) {
   // The product of two halves is exact in float, but the sum is not: double keeps it exact, so that it is rounded once.
   return static_cast<half>(static_cast<double>(x) * static_cast<double>(y) + static_cast<double>(z));
@@ -112,6 +130,12 @@ METALSIM_AIR(half, fma_f16, "air.fma.f16", (half x, half y, half z)) {
 METALSIM_CLAMP(clamp)
 METALSIM_CLAMP(fast_clamp)
 
-METALSIM_AIR(bool, isnan_f32, "air.isnan.f32", (float x)) { return x != x; }
-METALSIM_AIR(bool, isinf_f32, "air.isinf.f32", (float x)) { return isinf(x); }
-METALSIM_AIR(bool, isfinite_f32, "air.isfinite.f32", (float x)) { return isfinite(x); }
+METALSIM_AIR(bool, isnan_f32, "air.isnan.f32", (float x)) {
+  return x != x;
+}
+METALSIM_AIR(bool, isinf_f32, "air.isinf.f32", (float x)) {
+  return isinf(x);
+}
+METALSIM_AIR(bool, isfinite_f32, "air.isfinite.f32", (float x)) {
+  return isfinite(x);
+}

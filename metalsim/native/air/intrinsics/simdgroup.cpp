@@ -17,7 +17,9 @@ METALSIM_AIR(void, simdgroup_barrier, "air.simdgroup.barrier", (uint32_t flags, 
   metalsim_simdgroup_barrier(flags);
 }
 
-METALSIM_AIR(uint16_t, simdgroup_size, "air.get_simdgroup_size.i16", ()) { return metalsim::abi::kSimdWidth; }
+METALSIM_AIR(uint16_t, simdgroup_size, "air.get_simdgroup_size.i16", ()) {
+  return metalsim::abi::kSimdWidth;
+}
 
 namespace {
 

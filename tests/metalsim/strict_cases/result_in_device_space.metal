@@ -1,14 +1,13 @@
-// rule: metal-address-space
+// rule: metal-address-space-place
 // at: 6
 #include <metal_stdlib>
 using namespace metal;
 
-float sum(const float values[2]) {
-  return values[0] + values[1];
+device float twice(float value) {
+  return 2.0f * value;
 }
 
 kernel void copy(device float* data [[buffer(0)]],
                  uint thread_index [[thread_index_in_threadgroup]]) {
-  float values[2] = {data[thread_index], 1.0f};
-  data[thread_index] = sum(values);
+  data[thread_index] = twice(data[thread_index]);
 }
