@@ -67,7 +67,7 @@ def load(path: Path, name: str, include_dirs: Sequence[Path], defines: Mapping[s
 
 
 def _prelude(source: Source, defines: Mapping[str, str]) -> str:
-    version = int(float(source.language_version) * 100)
+    version = round(float(source.language_version) * 100)
     lines = [f"#define METALSIM_LANGUAGE_VERSION {version}"]
     lines += [f"#define {name} {value}" for name, value in defines.items()]
     return "\n".join(lines) + "\n"

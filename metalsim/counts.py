@@ -59,13 +59,13 @@ class Counts:
     threadgroup_memory: int = 0
     #: 8x8x8 products of a simdgroup by type, "f32=f16*f16+f32"
     matrix_products: dict[str, int] = field(default_factory=dict)
-    #: simdgroup_load and simdgroup_store of a simdgroup, by address space; their accesses count as device and threadgroup memory, too
+    #: simdgroup_load and simdgroup_store of a simdgroup, by address space; their accesses count as traffic, too
     fragment_loads: dict[str, int] = field(default_factory=dict)
     fragment_stores: dict[str, int] = field(default_factory=dict)
-    #: conversions between number types by threads, "f16>f32"; a vector of n counts n. Unsigned integers are u8, u16, u32, u64
+    #: conversions between number types by threads, "f16>f32"; a vector of n counts n; unsigned integers are "u32" and so on
     conversions: dict[str, int] = field(default_factory=dict)
-    #: device memory by buffer index; buffers of the constant address space are device memory, too. An access whose address the
-    #: compiled code takes from several buffers counts under the binding in whose range it is, the nearest one below it of several
+    #: device memory by buffer index, buffers of the constant address space included. An access belongs to the argument that
+    #: its address was computed from; where that may be several, to the nearest of those whose memory it is in
     device: dict[int, BufferTraffic] = field(default_factory=dict)
     #: bytes of program-scope constants read
     constant_loaded_bytes: int = 0

@@ -1,7 +1,7 @@
 // What an instrumented kernel and the checker agree on, besides abi.h.
 //
-// The pass `metalsim-instrument` (native/instrument/) writes these structures into the kernel's library, field by field;
-// the checker (native/checker/) reads them.
+// The pass `metalsim-instrument` (native/instrument/) writes these structures into the kernel's library, field by
+// field; the checker (native/checker/) reads them.
 #pragma once
 
 #include "abi.h"
@@ -16,23 +16,25 @@ inline constexpr int32_t kNoBuffer = -1;
 
 /// One instruction that accesses memory.
 struct Site {
-  const char* file;     ///< of the innermost function that is not the shim's; null = not known
-  const char* variable; ///< the threadgroup variable, by the name given to metalsim_threadgroup_variable; null = not known
+  const char* file; ///< of the innermost function that is not the shim's; null = not known
+  const char*
+      variable; ///< the threadgroup variable, by the name given to metalsim_threadgroup_variable; null = not known
   const char* caller_file; ///< where the kernel calls that function; null = the line is in the kernel itself
   uint32_t line;
   uint32_t caller_line;
-  uint32_t flags;       ///< of abi::AccessFlags, and kModify
-  int32_t buffer;       ///< n of the [[buffer(n)]] from which the address was computed, or kNoBuffer
-  uint32_t number;      ///< of the site in its library, from 0
+  uint32_t flags;  ///< of abi::AccessFlags, and kModify
+  int32_t buffer;  ///< n of the [[buffer(n)]] from which the address was computed, or kNoBuffer
+  uint32_t number; ///< of the site in its library, from 0
 };
 
 /// What the library exports under kLibrarySymbol: how often each basic block ran, and what it consists of.
 struct Library {
   uint32_t block_count;
   uint32_t class_count;
-  const char* const* class_names; ///< of operations: a key of counts.Counts.operations, "f16>f32" or one of the names below
-  uint64_t* executions;           ///< of each block, by threads
-  const uint32_t* operations;     ///< [block][class]
+  const char* const*
+      class_names;            ///< of operations: a key of counts.Counts.operations, "f16>f32" or one of the names below
+  uint64_t* executions;       ///< of each block, by threads
+  const uint32_t* operations; ///< [block][class]
 };
 
 inline constexpr char kLibrarySymbol[] = "metalsim_instrumentation";

@@ -1,7 +1,7 @@
 // Metal's standard library for clang in SYCL-device mode: what every translated kernel starts with.
 //
-// library/ has a file for each part. Apple's names are in namespace metal, where they have types of no namespace as
-// well (float4), those too; what is ours is in metalsim::shim.
+// library/ has a file for each part. What is Apple's is in namespace metal (types such as float4 also outside of it);
+// what is ours is in metalsim::shim.
 #pragma once
 
 #include "library/as_type.h"

@@ -12,45 +12,38 @@ source or of Apple's AIR.
     assert relative_error(output, case.reference) < TOLERANCE[torch.float16]
 """
 
-import functools
 import math
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
+from gated_delta import MLX_GATED_DELTA, mlx_gated_delta
+from kernel_case import MLX_NAMES, TOLERANCE, Case, Dispatch, Source, attention, attention_inputs, bits, relative_error
 from torch import Tensor
 
-import metalsim
-from metalsim import air
 from metalsim.air import wheels
 
-Triple = tuple[int, int, int]
-
-#: Largest relative RMS error against float64; the values of the kernels are a third of that, or less.
-TOLERANCE = {torch.float32: 2e-6, torch.float16: 1.5e-3, torch.bfloat16: 1e-2}
-
-
-@dataclass(frozen=True)
-class Source:
-    """A Metal source, and the library that Apple's compiler made of it."""
-
-    name: str
-    text: str
-    headers: Callable[[], Path]
-    metallib: Callable[[], Path]
-
-    @functools.cached_property
-    def library(self) -> metalsim.Library:
-        """Return the source, compiled by metalsim."""
-        return metalsim.compile(self.text, [self.headers()])
-
-    @functools.cached_property
-    def air_library(self) -> air.MetalLibrary:
-        """Return the library that Apple compiled."""
-        return air.MetalLibrary(self.metallib())
+__all__ = [
+    "MLX_GATED_DELTA",
+    "MLX_STEEL",
+    "MLX_VECTOR",
+    "SOURCES",
+    "TOLERANCE",
+    "TORCH_DECODE",
+    "TORCH_PREFILL",
+    "Case",
+    "Dispatch",
+    "Source",
+    "attention",
+    "attention_inputs",
+    "bits",
+    "mlx_gated_delta",
+    "mlx_steel",
+    "mlx_vector",
+    "relative_error",
+    "torch_decode",
+    "torch_prefill",
+]
 
 
 def _torch_metal_3() -> Path:
@@ -137,132 +130,10 @@ instantiate_head_dims(float16_t)
     wheels.mlx_metallib,
 )
 
-MLX_GATED_DELTA = Source(
-    "MLX gated delta rule",
-    """
-#include "mlx/backend/metal/kernels/utils.h"
-#include "mlx/backend/metal/kernels/gated_delta_update.h"
-
-#define instantiate_chunk(type) \\
-  instantiate_kernel("gated_delta_fused_chunk_" #type "_128_128_16_16_8", gated_delta_fused_chunk, type, 128, 128, 16, 16, 8)
-
-instantiate_chunk(float)
-instantiate_chunk(float16_t)
-instantiate_chunk(bfloat16_t)
-""",
-    wheels.mlx_headers,
-    wheels.mlx_metallib,
-)
-
 SOURCES = (TORCH_PREFILL, TORCH_DECODE, MLX_STEEL, MLX_VECTOR, MLX_GATED_DELTA)
 
 
-@dataclass(frozen=True)
-class Dispatch:
-    """One dispatch of a kernel. A buffer is a tensor, which the kernel may write, or bytes."""
-
-    source: Source
-    function: str
-    threadgroups: Triple
-    threads_per_threadgroup: Triple
-    buffers: Mapping[int, Tensor | bytes]
-    constants: Mapping[int, bool | int] = field(default_factory=dict)
-
-    def pipeline(self) -> metalsim.Pipeline:
-        """Compile the kernel from its source."""
-        return self.source.library.pipeline(self.function, dict(self.constants.items()))
-
-    def air_pipeline(self) -> metalsim.Pipeline:
-        """Take the kernel that Apple compiled."""
-        return air.pipeline(self.source.air_library, self.function, self.constants)
-
-    def run(self, pipeline: metalsim.Pipeline, **options: Any) -> metalsim.Run:
-        """Run it; ``options`` are those of :meth:`metalsim.Pipeline.dispatch`."""
-        known = {argument.index for argument in pipeline.arguments}
-        buffers = {index: buffer for index, buffer in self.buffers.items() if index in known}
-        return pipeline.dispatch(self.threadgroups, self.threads_per_threadgroup, buffers, **options)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One attention, as one or more dispatches.
-
-    Attributes:
-        dispatches: in their order.
-        output: what they write.
-        reference: what they must write, in float64.
-    """
-
-    dispatches: tuple[Dispatch, ...]
-    output: Tensor
-    reference: Tensor
-
-    def run(self, pipeline_of: Callable[[Dispatch], metalsim.Pipeline] = Dispatch.pipeline, **options: Any) -> Tensor:
-        """Run all dispatches and return a copy of the output. It is NaN before, so that what is not written shows."""
-        self.output.fill_(math.nan)
-        for dispatch in self.dispatches:
-            dispatch.run(pipeline_of(dispatch), **options)
-        return self.output.clone()
-
-
-def relative_error(output: Tensor, reference: Tensor) -> float:
-    """Return the root mean square of the error, relative to that of the reference."""
-    error = (output.double() - reference).square().mean().sqrt()
-    return float(error / reference.square().mean().sqrt())
-
-
-def bits(tensor: Tensor) -> Tensor:
-    """Return the tensor's bits as integers, so that NaN equals itself and -0 differs from 0."""
-    return tensor.view({2: torch.int16, 4: torch.int32}[tensor.element_size()])
-
-
-def attention_inputs(
-    batch: int, heads: int, kv_heads: int, queries: int, keys: int, head_dim: int, dtype: torch.dtype, seed: int = 0
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return random query, key and value, each [batch, heads, length, head_dim]."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(h: int, length: int) -> Tensor:
-        return torch.randn(batch, h, length, head_dim, generator=generator).to(dtype)
-
-    return normal(heads, queries), normal(kv_heads, keys), normal(kv_heads, keys)
-
-
-def attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    *,
-    causal_offset: int | None = None,
-    mask: Tensor | None = None,
-    softcap: float | None = None,
-) -> Tensor:
-    """Define attention in float64; a query without any key gets 0.
-
-    Args:
-        query: [batch, heads, queries, head_dim].
-        key: [batch, kv_heads, keys, head_dim].
-        value: like key.
-        causal_offset: query i sees keys 0 ... i + causal_offset; None = all.
-        mask: bool (True = visible) or additive, broadcast to [batch, heads, queries, keys].
-        softcap: as in PyTorch's kernel, which caps the score times log2(e).
-    """
-    query, key, value = query.double(), key.double(), value.double()
-    group = query.shape[1] // key.shape[1]
-    score = query @ key.repeat_interleave(group, 1).mT / math.sqrt(query.shape[-1])
-    if causal_offset is not None:
-        visible = torch.ones(score.shape[-2:], dtype=torch.bool).tril(causal_offset)
-        score = score.masked_fill(~visible, -math.inf)
-    if mask is not None:
-        score = score.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else score + mask.double()
-    if softcap is not None:
-        log2e = math.log2(math.e)
-        score = softcap * torch.tanh(score * log2e / softcap) / log2e
-    return torch.softmax(score, -1).nan_to_num(0.0) @ value.repeat_interleave(group, 1)
-
-
 _NAMES = {torch.float16: "float16", torch.bfloat16: "bfloat16", torch.float32: "float32"}
-_MLX_NAMES = {torch.float16: "float16_t", torch.bfloat16: "bfloat16_t", torch.float32: "float"}
 _METAL_NAMES = {torch.float16: "half", torch.bfloat16: "bfloat", torch.float32: "float"}
 
 
@@ -437,7 +308,7 @@ def mlx_vector(
     """MLX's kernel for few queries, in one pass or two; causal is aligned to the lower right. Query must be contiguous."""
     batch, heads, queries, head_dim = query.shape
     kv_heads, keys = key.shape[1:3]
-    name = _MLX_NAMES[query.dtype]
+    name = MLX_NAMES[query.dtype]
     is_bool = mask is not None and mask.dtype == torch.bool
     blocks = 32
     has_mask, query_transposed, do_causal, bool_mask, float_mask, has_sinks, block_count = range(20, 27)
@@ -491,50 +362,3 @@ def mlx_vector(
         constants,
     )
     return Case((first, second), output, reference)
-
-
-#: The sizes that the instantiation of MLX_GATED_DELTA is made for.
-GATED_DELTA_HEADS, GATED_DELTA_HEAD_DIM = 16, 128
-
-
-def mlx_gated_delta(batch: int, length: int, dtype: torch.dtype, seed: int = 0) -> Case:
-    """MLX's gated delta rule: no attention, but of all public kernels the one that uses simdgroup matrices most.
-
-    It loads and stores them from memory, transposed, while other operands are put together element by element: its result
-    is right only if simdgroup_load has the lane layout that the source assumes. The output is y, [batch, length, heads,
-    head_dim].
-    """
-    heads, head_dim = GATED_DELTA_HEADS, GATED_DELTA_HEAD_DIM
-    generator = torch.Generator().manual_seed(seed)
-    shape = (batch, length, heads, head_dim)
-
-    def unit_rows() -> Tensor:
-        return torch.nn.functional.normalize(torch.randn(shape, generator=generator), dim=-1).to(dtype)
-
-    query, key = unit_rows(), unit_rows()
-    value = torch.randn(shape, generator=generator).to(dtype)
-    decay, rate = (torch.rand(shape[:3], generator=generator).mul(0.5).add(0.5).to(dtype) for _ in range(2))
-    state = torch.randn(batch, heads, head_dim, head_dim, generator=generator)
-    output, new_state = torch.empty(shape, dtype=dtype), torch.empty_like(state)
-    inputs: tuple[Tensor | bytes, ...] = (query, key, value, state, decay, rate, output, new_state)
-    dispatch = Dispatch(
-        MLX_GATED_DELTA,
-        f"gated_delta_fused_chunk_{_MLX_NAMES[dtype]}_128_128_16_16_8",
-        (1, head_dim // 8 // 4, batch * heads),
-        (32, 4, 1),
-        dict(enumerate((*inputs, struct.pack("<i", length)))),
-    )
-    return Case((dispatch,), output, _gated_delta(query, key, value, state, decay, rate))
-
-
-def _gated_delta(query: Tensor, key: Tensor, value: Tensor, state: Tensor, decay: Tensor, rate: Tensor) -> Tensor:
-    """Define the gated delta rule: decay the state, then move its answer to the key towards the value."""
-    query, key, value, state, decay, rate = (x.double() for x in (query, key, value, state, decay, rate))
-    outputs = []
-    for t in range(query.shape[1]):
-        state = state * decay[:, t, :, None, None]
-        answer = (state * key[:, t, :, None, :]).sum(-1)
-        delta = (value[:, t] - answer) * rate[:, t, :, None]
-        state = state + delta[..., None] * key[:, t, :, None, :]
-        outputs.append((state * query[:, t, :, None, :]).sum(-1))
-    return torch.stack(outputs, 1)

@@ -134,7 +134,7 @@ def test_packed_vectors(library):
     run(library.pipeline("packed"), {0: x, 1: y, 2: out, 3: lengths}, 5)
     total = x + y
     equal(out, total[:, ::-1])
-    equal(lengths, (x * total).sum(1) + x[:, 1] + y[:, 2])
+    equal(lengths, (x * total).sum(1) + x[:, 1] + y[:, 2] + (x * x).sum(1))
 
 
 def test_sizes_and_alignments(library):

@@ -1,9 +1,9 @@
 // Checks of buffers: see device_memory.h.
 //
-// The bounds of an access are those of the binding that its address was computed from, where the pass could trace it. An
-// address from elsewhere (a pointer that may come from several buffers, or that was loaded from memory) may be in any
-// buffer: then an access that runs from one buffer into another is not seen. An access inside of its buffer at a wrong
-// index never is.
+// The bounds of an access are those of the binding that its address was computed from, where the pass could trace it.
+// An address from elsewhere (a pointer that may come from several buffers, or that was loaded from memory) may be in
+// any buffer: then an access that runs from one buffer into another is not seen. An access inside of its buffer at a
+// wrong index never is.
 #include "device_memory.h"
 
 #include <algorithm>
@@ -91,8 +91,8 @@ void DeviceMemory::simdgroup_barrier(uint32_t simdgroup) {
   }
 }
 
-/// Of several bindings of the same memory, an access that is not known to come from one of them is taken to come from the
-/// one whose address is the nearest below.
+/// Of several bindings of the same memory, an access that is not known to come from one of them is taken to come from
+/// the one whose address is the nearest below.
 const DeviceMemory::Buffer* DeviceMemory::buffer_of(uint64_t address, uint64_t size, const Site& site) {
   if (site.buffer >= 0) {
     const Buffer* buffer = by_index_[site.buffer];

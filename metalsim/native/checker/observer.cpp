@@ -109,11 +109,17 @@ void threadgroup_memory_allocated(uint64_t offset, uint64_t size, const char* na
   observed->threadgroup_.allocated(offset, size, name);
 }
 
-void simdgroup_met(uint32_t simdgroup, uint32_t mask) { observed->counters_.simdgroup_met(simdgroup, mask); }
+void simdgroup_met(uint32_t simdgroup, uint32_t mask) {
+  observed->counters_.simdgroup_met(simdgroup, mask);
+}
 
-void collective(uint32_t, uint32_t, abi::Collective op, uint32_t) { observed->counters_.collective(op); }
+void collective(uint32_t, uint32_t, abi::Collective op, uint32_t) {
+  observed->counters_.collective(op);
+}
 
-void matrix_product(uint32_t, uint32_t, uint32_t types) { observed->counters_.matrix_product(types); }
+void matrix_product(uint32_t, uint32_t, uint32_t types) {
+  observed->counters_.matrix_product(types);
+}
 
 void threadgroup_barrier(uint32_t flags) {
   observed->counters_.threadgroup_barrier();

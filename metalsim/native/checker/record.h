@@ -1,13 +1,14 @@
 // What the race checks remember of an access to a few bytes of memory, in 64 bits.
 //
-// Threads of a threadgroup are ordered by barriers only. Barriers divide the life of a threadgroup into intervals, counted
-// for each kind of memory, since a barrier orders the kinds that its flags name; simdgroup barriers divide an interval once
-// more, for one simdgroup. Two accesses of different threads are unordered exactly if they are in the same interval and not
-// of one simdgroup in different simdgroup intervals. Threadgroups are not ordered at all; in a checked dispatch one runs
-// after the other, so that an access before the running threadgroup's first interval is another threadgroup's.
+// Threads of a threadgroup are ordered by barriers only. Barriers divide the life of a threadgroup into intervals,
+// counted for each kind of memory, since a barrier orders the kinds that its flags name; simdgroup barriers divide an
+// interval once more, for one simdgroup. Two accesses of different threads are unordered exactly if they are in the
+// same interval and not of one simdgroup in different simdgroup intervals. Threadgroups are not ordered at all; in a
+// checked dispatch one runs after the other, so that an access before the running threadgroup's first interval is
+// another threadgroup's.
 //
-// Bytes keep two records, of writes and of reads. A record holds the last access and what must not be forgotten about the
-// ones before it; nothing else can make a later access unordered, because the order is this simple.
+// Bytes keep two records, of writes and of reads. A record holds the last access and what must not be forgotten about
+// the ones before it; nothing else can make a later access unordered, because the order is this simple.
 #pragma once
 
 #include <cstdint>
@@ -28,11 +29,21 @@ inline constexpr Record kManySimdgroups = Record{1} << 46;     ///< also another
 inline constexpr Record kEarlierThreadgroup = Record{1} << 47; ///< also another threadgroup
 inline constexpr Record kIntervalField = Record{kMaxInterval} << 48;
 
-constexpr uint32_t thread_of(Record record) { return record & 1023; }
-constexpr uint32_t simdgroup_of(Record record) { return (record & 1023) / 32; }
-constexpr uint32_t simdgroup_interval_of(Record record) { return record >> 10 & kMaxSimdgroupInterval; }
-constexpr uint32_t site_of(Record record) { return record >> 26 & kMaxSite; }
-constexpr uint32_t interval_of(Record record) { return static_cast<uint32_t>(record >> 48); }
+constexpr uint32_t thread_of(Record record) {
+  return record & 1023;
+}
+constexpr uint32_t simdgroup_of(Record record) {
+  return (record & 1023) / 32;
+}
+constexpr uint32_t simdgroup_interval_of(Record record) {
+  return record >> 10 & kMaxSimdgroupInterval;
+}
+constexpr uint32_t site_of(Record record) {
+  return record >> 26 & kMaxSite;
+}
+constexpr uint32_t interval_of(Record record) {
+  return static_cast<uint32_t>(record >> 48);
+}
 
 constexpr Record make_record(uint32_t thread, uint32_t simdgroup_interval, uint32_t site, uint32_t interval) {
   const uint32_t known_site = site < kMaxSite ? site : kMaxSite;

@@ -34,7 +34,8 @@ uint32_t cell_shift(uint64_t offset, uint64_t size) {
 } // namespace
 
 template <AccessKind kind>
-__attribute__((always_inline)) inline void Shadow::visit(Cell& cell, uint64_t byte, const Access& now, Verdict& verdict) {
+__attribute__((always_inline)) inline void Shadow::visit(Cell& cell, uint64_t byte, const Access& now,
+                                                         Verdict& verdict) {
   constexpr bool is_atomic = kind != AccessKind::load && kind != AccessKind::store;
   constexpr bool needs_value = kind != AccessKind::store && kind != AccessKind::atomic_store;
   constexpr bool is_write = kind != AccessKind::load && kind != AccessKind::atomic_load;
@@ -55,12 +56,13 @@ __attribute__((always_inline)) inline void Shadow::visit(Cell& cell, uint64_t by
   } else if (is_write) {
     cell.write = record_of_atomic_write(cell.write, now);
   }
-  // An atomic load leaves no record: beside plain reads it would need a third one. What is missed for it is a plain write
-  // that comes later in the interval; one that came before is found.
+  // An atomic load leaves no record: beside plain reads it would need a third one. What is missed for it is a plain
+  // write that comes later in the interval; one that came before is found.
 }
 
 template <AccessKind kind>
-__attribute__((always_inline)) inline void Shadow::walk(uint64_t offset, uint64_t size, const Access& now, Verdict& verdict) {
+__attribute__((always_inline)) inline void Shadow::walk(uint64_t offset, uint64_t size, const Access& now,
+                                                        Verdict& verdict) {
   const uint32_t shift = cell_shift(offset, size);
   const uint64_t end = offset + size;
   while (offset < end) {

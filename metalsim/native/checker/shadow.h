@@ -66,10 +66,8 @@ private:
   }
   Page& prepared_page(uint64_t index, uint32_t shift);
   static void refine(Page& page, uint32_t shift);
-  template <AccessKind kind>
-  void walk(uint64_t offset, uint64_t size, const Access& now, Verdict& verdict);
-  template <AccessKind kind>
-  static void visit(Cell& cell, uint64_t byte, const Access& now, Verdict& verdict);
+  template <AccessKind kind> void walk(uint64_t offset, uint64_t size, const Access& now, Verdict& verdict);
+  template <AccessKind kind> static void visit(Cell& cell, uint64_t byte, const Access& now, Verdict& verdict);
 
   std::vector<Page> pages_;
 };

@@ -1,7 +1,7 @@
 // Checks of threadgroup memory: see threadgroup_memory.h.
 //
-// Not seen: an access that runs from one variable into another, if the pass does not know which variable it began in; the
-// arena's red zones between variables make small overruns visible all the same.
+// Not seen: an access that runs from one variable into another, if the pass does not know which variable it began in;
+// the arena's red zones between variables make small overruns visible all the same.
 #include "threadgroup_memory.h"
 
 #include <algorithm>

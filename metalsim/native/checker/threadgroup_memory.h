@@ -18,7 +18,8 @@ public:
   void threadgroup_barrier();
   void simdgroup_barrier(uint32_t simdgroup);
 
-  /// `offset` is from the start of the arena, and may lie outside of it. Returns whether the access is inside of a variable.
+  /// `offset` is from the start of the arena, and may lie outside of it. Returns whether the access is inside of a
+  /// variable.
   bool access(int64_t offset, uint64_t size, const Site& site, const Running& running);
 
 private:

@@ -1,8 +1,8 @@
 // Lines up the accesses of a simdgroup's threads: which of them were one instruction.
 //
 // Threads run one after the other from one collective to the next, and each leaves a trace of its accesses. Where all
-// traces name the same sites, the n-th entries are an instruction. Where they do not, because the threads took different
-// ways, the n-th executions of a site are one: what a GPU does that runs both ways after each other.
+// traces name the same sites, the n-th entries are an instruction. Where they do not, because the threads took
+// different ways, the n-th executions of a site are one: what a GPU does that runs both ways after each other.
 #pragma once
 
 #include "../abi.h"

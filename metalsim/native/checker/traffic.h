@@ -1,8 +1,9 @@
-// What one memory instruction of a simdgroup costs: distinct lines of device memory, cycles of threadgroup memory's banks.
+// What one memory instruction of a simdgroup costs: distinct lines of device memory, cycles of threadgroup memory's
+// banks.
 //
-// The textbook model: device memory moves in lines of 128 bytes, each of which an instruction pays for once. Threadgroup
-// memory has 32 banks; in a cycle each bank gives one word to any number of threads, so that an instruction takes as many
-// cycles as its busiest bank has distinct words to give.
+// The textbook model: device memory moves in lines of 128 bytes, each of which an instruction pays for once.
+// Threadgroup memory has 32 banks; in a cycle each bank gives one word to any number of threads, so that an instruction
+// takes as many cycles as its busiest bank has distinct words to give.
 #pragma once
 
 #include <cstdint>

@@ -3,8 +3,8 @@
 
 #include "../instrumentation.h"
 
-#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/IRBuilder.h"
 
 using namespace llvm;
 
@@ -12,7 +12,9 @@ namespace metalsim::instrument {
 
 namespace {
 
-uint32_t atomic_flag(bool is_atomic) { return is_atomic ? abi::kAtomic : 0; }
+uint32_t atomic_flag(bool is_atomic) {
+  return is_atomic ? abi::kAtomic : 0;
+}
 
 void add_accesses(Instruction& instruction, const DataLayout& layout, std::vector<MemoryAccess>& accesses) {
   const auto add = [&](Value* address, Type* type, uint32_t flags) {
@@ -35,7 +37,9 @@ void add_accesses(Instruction& instruction, const DataLayout& layout, std::vecto
   }
 }
 
-bool is_reported(Space space) { return space != Space::thread && space != Space::constant && space != Space::runtime; }
+bool is_reported(Space space) {
+  return space != Space::thread && space != Space::constant && space != Space::runtime;
+}
 
 } // namespace
 
@@ -70,7 +74,8 @@ void report_accesses(const std::vector<MemoryAccess>& accesses, Module& module, 
     Value* address = builder.CreatePointerBitCastOrAddrSpaceCast(access.address, pointer);
     Value* size = access.length ? builder.CreateZExtOrTrunc(access.length, builder.getInt64Ty())
                                 : static_cast<Value*>(builder.getInt64(access.size));
-    builder.CreateCall(report, {address, size, sites.add(*access.instruction, origin, access.flags)})->setDoesNotThrow();
+    builder.CreateCall(report, {address, size, sites.add(*access.instruction, origin, access.flags)})
+        ->setDoesNotThrow();
   }
 }
 

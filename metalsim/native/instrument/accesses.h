@@ -21,8 +21,8 @@ struct MemoryAccess {
 
 std::vector<MemoryAccess> accesses_of(llvm::Function& function);
 
-/// Inserts the calls. Accesses to a thread's variables and to constants are not reported one by one: operations.h counts
-/// them.
+/// Inserts the calls. Accesses to a thread's variables and to constants are not reported one by one: operations.h
+/// counts them.
 void report_accesses(const std::vector<MemoryAccess>& accesses, llvm::Module& module, const Origins& origins,
                      SiteTable& sites);
 

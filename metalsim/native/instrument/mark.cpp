@@ -3,23 +3,23 @@
 // metalsim-fill stores values that show in results. metalsim-mark makes what a thread never wrote visible to the end of
 // the optimiser.
 //
-// A variable without a value is `undef` to LLVM, which the optimiser turns into whatever is convenient: at its end nothing
-// of the mistake is left. So each variable gets, where its life begins, the result of a call that the optimiser cannot look
-// into. Variables that are written before they are read lose that store as any dead store; what is left at the end can
-// reach a read, and metalsim-instrument finds out on which ways.
+// A variable without a value is `undef` to LLVM, which the optimiser turns into whatever is convenient: at its end
+// nothing of the mistake is left. So each variable gets, where its life begins, the result of a call that the optimiser
+// cannot look into. Variables that are written before they are read lose that store as any dead store; what is left at
+// the end can reach a read, and metalsim-instrument finds out on which ways.
 //
 // Neither builds on clang's -ftrivial-auto-var-init, which leaves out variables with a constructor, even if the
 // constructor leaves members without a value, as those of simdgroup_matrix and of most tile classes do.
 //
-// metalsim-mark has functions inlined wherever possible, as Metal does. Otherwise values would have to be followed through calls. Two
-// attributes that the sanitizers of clang use keep the optimiser from moving reads and branches to where the source has
-// none, which would be reported although the program is right.
+// metalsim-mark has functions inlined wherever possible, as Metal does. Otherwise values would have to be followed
+// through calls. Two attributes that the sanitizers of clang use keep the optimiser from moving reads and branches to
+// where the source has none, which would be reported although the program is right.
 #include "passes.h"
 
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/DebugInfoMetadata.h"
-#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/ValueSymbolTable.h"
 #include "llvm/Support/raw_ostream.h"
@@ -73,9 +73,9 @@ StringRef source_name(const AllocaInst& variable) {
 bool is_initialization_by_clang(const Instruction& instruction) {
   const MDNode* annotations = instruction.getMetadata(LLVMContext::MD_annotation);
   return annotations && any_of(annotations->operands(), [](const MDOperand& operand) {
-    const auto* text = dyn_cast<MDString>(operand);
-    return text && text->getString() == "auto-init";
-  });
+           const auto* text = dyn_cast<MDString>(operand);
+           return text && text->getString() == "auto-init";
+         });
 }
 
 /// What -ftrivial-auto-var-init adds, if it is given, would come after the marks.
@@ -162,7 +162,7 @@ private:
     return builder.CreateCall(function, {name});
   }
 
-  /// "'accumulator' of line 12": what the report says.
+  /// What the report says: "'accumulator' of attention.metal:12".
   Constant* name_of(const AllocaInst& variable, const Instruction& birth) {
     std::string text = variable.hasName() ? "'" + source_name(variable).str() + "'" : "a variable of the thread";
     if (const DILocation* location = birth.getDebugLoc()) {
@@ -184,16 +184,7 @@ private:
 } // namespace
 
 Constant* visible_value(Type* type) {
-  if (type->isFPOrFPVectorTy()) {
-    Type* scalar = type->getScalarType();
-    Constant* nan = ConstantFP::get(scalar, APFloat::getQNaN(scalar->getFltSemantics()));
-    const auto* vector = dyn_cast<FixedVectorType>(type);
-    return vector ? ConstantVector::getSplat(vector->getElementCount(), nan) : nan;
-  }
-  if (type->isIntOrIntVectorTy()) {
-    return ConstantInt::get(type, APInt::getSplat(type->getScalarSizeInBits(), APInt(8, 0xAA)));
-  }
-  return Constant::getNullValue(type);
+  return type->isPtrOrPtrVectorTy() ? Constant::getNullValue(type) : Constant::getAllOnesValue(type);
 }
 
 PreservedAnalyses FillPass::run(Module& module, ModuleAnalysisManager&) {

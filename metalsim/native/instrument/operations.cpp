@@ -1,13 +1,14 @@
 // Operation counters: see operations.h.
 //
-// Operations are those of the optimised code for the host, without what the host alone needs. Changes of an integer's width
-// are no conversions, for registers of a GPU are what they are used as; exponentials and their like are reported by the shim.
+// Operations are those of the optimised code for the host, without what the host alone needs. Changes of an integer's
+// width are no conversions, for registers of a GPU are what they are used as; exponentials and their like are reported
+// by the shim.
 #include "operations.h"
 
 #include "../instrumentation.h"
 
-#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
 
 #include <algorithm>

@@ -46,7 +46,8 @@ Origin Origins::of(const Value* pointer) const {
     }
     const Origin origin = of_object(object);
     if (!is_first && !is_same(common, origin)) {
-      // Different variables of a thread, or different constants, are the same here; so are unnamed threadgroup variables.
+      // Different variables of a thread, or different constants, are the same here; so are unnamed threadgroup
+      // variables.
       const bool is_threadgroup = common.space == Space::threadgroup && origin.space == Space::threadgroup;
       return in_space(is_threadgroup ? Space::threadgroup : Space::unknown);
     }

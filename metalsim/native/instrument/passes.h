@@ -36,7 +36,8 @@ struct InstrumentPass : llvm::PassInfoMixin<InstrumentPass> {
 /// What MarkPass calls the functions whose results are uninitialised; the argument is a text that names the variable.
 inline constexpr char kUninitializedPrefix[] = "metalsim_uninitialized.";
 
-/// What is read from a variable that was never written: a NaN, where it is a number with a fraction.
+/// What is read from a variable that was never written: all bits set, which is a NaN as a number of any floating-point
+/// type.
 llvm::Constant* visible_value(llvm::Type* type);
 
 } // namespace metalsim::instrument

@@ -14,7 +14,8 @@ using namespace metalsim::instrument;
 
 namespace {
 
-cl::opt<bool> instrumented("metalsim-instrument", cl::desc("Report memory accesses, uninitialised reads and operations"));
+cl::opt<bool> instrumented("metalsim-instrument",
+                           cl::desc("Report memory accesses, uninitialised reads and operations"));
 
 bool add_by_name(StringRef name, ModulePassManager& passes, ArrayRef<PassBuilder::PipelineElement>) {
   if (name == "metalsim-reflect") {

@@ -1,7 +1,7 @@
 // metalsim-reflect: which buffers a kernel uses and how much threadgroup memory it needs, once it is optimised.
 //
-// The shim asks the runtime for both by calls of functions without side effects, so that the optimiser removes the calls
-// whose results nobody needs, as Apple's compiler removes unused arguments and variables.
+// The shim asks the runtime for both by calls of functions without side effects, so that the optimiser removes the
+// calls whose results nobody needs, as Apple's compiler removes unused arguments and variables.
 #include "passes.h"
 
 #include "../abi.h"
@@ -29,7 +29,8 @@ struct Extent {
   uint64_t alignment;
 };
 
-/// The constants that a value may be: calls in two branches may have become one call, whose argument depends on the branch.
+/// The constants that a value may be: calls in two branches may have become one call, whose argument depends on the
+/// branch.
 void add_constants(const Value* value, std::set<uint64_t>& constants, std::set<const Value*>& visited) {
   if (!visited.insert(value).second) {
     return;
@@ -53,8 +54,7 @@ std::set<uint64_t> constants_of(const Value* value) {
   return constants;
 }
 
-template <typename Visitor>
-void for_each_call(const Module& module, StringRef name, Visitor visit) {
+template <typename Visitor> void for_each_call(const Module& module, StringRef name, Visitor visit) {
   const Function* function = module.getFunction(name);
   if (!function) {
     return;

@@ -35,7 +35,9 @@ Type* ShadowValues::shadow_type(Type* type) const {
   return vector ? FixedVectorType::get(bits, vector->getNumElements()) : bits;
 }
 
-Constant* ShadowValues::all_ones(Type* type) const { return Constant::getAllOnesValue(shadow_type(type)); }
+Constant* ShadowValues::all_ones(Type* type) const {
+  return Constant::getAllOnesValue(shadow_type(type));
+}
 
 Value* ShadowValues::shadow(Value* value) const {
   const auto found = shadows_.find(value);
@@ -47,7 +49,9 @@ Value* ShadowValues::any_bit(IRBuilder<>& builder, Value* shadow) const {
   return nonzero->getType()->isVectorTy() ? builder.CreateOrReduce(nonzero) : nonzero;
 }
 
-Value* ShadowValues::any(IRBuilder<>& builder, Value* value) const { return any_bit(builder, shadow(value)); }
+Value* ShadowValues::any(IRBuilder<>& builder, Value* value) const {
+  return any_bit(builder, shadow(value));
+}
 
 /// `shadow` for a result of which all bits depend on all bits: element by element if there are as many.
 Value* ShadowValues::widened(IRBuilder<>& builder, Value* shadow, Type* type) const {
@@ -215,7 +219,8 @@ Value* ShadowValues::of_select(IRBuilder<>& builder, SelectInst& select) const {
   return builder.CreateOr(chosen, widened(builder, shadow(condition), select.getType()));
 }
 
-/// Elements that a shuffle leaves open (those that make a float4 of a float3) are not the program's: they count as initialised.
+/// Elements that a shuffle leaves open (those that make a float4 of a float3) are not the program's: they count as
+/// initialised.
 Value* ShadowValues::of_shuffle(IRBuilder<>& builder, ShuffleVectorInst& shuffle) const {
   SmallVector<int, 16> mask(shuffle.getShuffleMask());
   SmallVector<Constant*, 16> kept;

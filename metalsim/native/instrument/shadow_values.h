@@ -1,9 +1,9 @@
 // Computes, beside each value that may be uninitialised, which of its bits are: the part that is known when it runs.
 //
-// The technique is MemorySanitizer's (Stepanov and Serebryany, CGO 2015), for one thread's values: a shadow value has the
-// width of the value and 1 for each uninitialised bit; variables in memory have a shadow variable of the same layout. Bits
-// and not whole values, because the optimiser packs small values into larger ones, and copies structures that are
-// initialised only in part.
+// The technique is MemorySanitizer's (Stepanov and Serebryany, CGO 2015), for one thread's values: a shadow value has
+// the width of the value and 1 for each uninitialised bit; variables in memory have a shadow variable of the same
+// layout. Bits and not whole values, because the optimiser packs small values into larger ones, and copies structures
+// that are initialised only in part.
 #pragma once
 
 #include "taint.h"

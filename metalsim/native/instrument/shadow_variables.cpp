@@ -1,6 +1,6 @@
 // Shadows of a thread's variables that are in memory: a second variable of the same size for each, accessed at the same
-// offsets. Variables whose address gets out of sight, or is mixed with that of other memory, have none: what is read from
-// them counts as initialised.
+// offsets. Variables whose address gets out of sight, or is mixed with that of other memory, have none: what is read
+// from them counts as initialised.
 #include "shadow_values.h"
 
 #include "llvm/IR/IntrinsicInst.h"
@@ -55,7 +55,8 @@ void ShadowValues::follow_write(Instruction& write) {
       if (is_followed(value->getType())) {
         builder.CreateAlignedStore(shadow(value), address, store->getAlign());
       } else {
-        builder.CreateMemSet(address, builder.getInt8(0), layout_.getTypeStoreSize(value->getType()), store->getAlign());
+        builder.CreateMemSet(address, builder.getInt8(0), layout_.getTypeStoreSize(value->getType()),
+                             store->getAlign());
       }
     }
     return;

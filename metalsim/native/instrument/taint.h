@@ -1,7 +1,7 @@
 // Which values of a function may be uninitialised: the part that is known without running it.
 //
-// Values come from the calls that metalsim-mark left, and spread through operations and through the thread's variables that
-// are still in memory. Everything else is initialised on all ways, and costs nothing.
+// Values come from the calls that metalsim-mark left, and spread through operations and through the thread's variables
+// that are still in memory. Everything else is initialised on all ways, and costs nothing.
 #pragma once
 
 #include "llvm/ADT/DenseMap.h"

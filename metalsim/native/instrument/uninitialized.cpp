@@ -1,20 +1,20 @@
 // Reports of uninitialised reads: see uninitialized.h, and mark.cpp for where they come from.
 //
 // An uninitialised value is reported where it has an effect: it decides a branch, is an address, is stored to device or
-// threadgroup memory, or goes to another thread (a collective) or into an atomic operation. Copies are no effect, nor is
-// arithmetic, which the optimiser does in advance and then throws away; its result counts as uninitialised.
+// threadgroup memory, or goes to another thread (a collective) or into an atomic operation. Copies are no effect, nor
+// is arithmetic, which the optimiser does in advance and then throws away; its result counts as uninitialised.
 //
 // Not reported, since it cannot be told from what is right: whole structures and arrays that are copied to device or
-// threadgroup memory with memcpy, of which some elements may be unused on purpose; stores through pointers that may point
-// to several kinds of memory; arguments of functions that are not inlined; members of structures that are values.
+// threadgroup memory with memcpy, of which some elements may be unused on purpose; stores through pointers that may
+// point to several kinds of memory; arguments of functions that are not inlined; members of structures that are values.
 #include "uninitialized.h"
 
 #include "passes.h"
 #include "shadow_values.h"
 #include "taint.h"
 
-#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/MDBuilder.h"
 #include "llvm/Transforms/Utils/BasicBlockUtils.h"
 
@@ -32,7 +32,9 @@ struct Effect {
   Value* value;
 };
 
-bool leaves_thread(Space space) { return space == Space::buffer || space == Space::threadgroup; }
+bool leaves_thread(Space space) {
+  return space == Space::buffer || space == Space::threadgroup;
+}
 
 bool is_runtime_call(const Instruction& instruction) {
   const auto* call = dyn_cast<CallBase>(&instruction);

@@ -49,12 +49,18 @@ template <typename T, int N> struct PackedVector : PackedElements<T, N> {
   METALSIM_INLINE const T& operator[](int i) const { return (&this->x)[i]; }
 
 #define METALSIM_PACKED_OPERATOR(OPERATOR)                                                                             \
-  METALSIM_INLINE PackedVector& operator OPERATOR##=(Vector other) { return *this = Vector(*this) OPERATOR other; }
+  METALSIM_INLINE PackedVector& operator OPERATOR##=(Vector other) { return *this = Vector(*this) OPERATOR other; }    \
+  friend METALSIM_INLINE Vector operator OPERATOR(PackedVector a, Vector b) { return Vector(a) OPERATOR b; }           \
+  friend METALSIM_INLINE Vector operator OPERATOR(Vector a, PackedVector b) { return a OPERATOR Vector(b); }           \
+  friend METALSIM_INLINE Vector operator OPERATOR(PackedVector a, PackedVector b) {                                    \
+    return Vector(a) OPERATOR Vector(b);                                                                               \
+  }
   METALSIM_PACKED_OPERATOR(+)
   METALSIM_PACKED_OPERATOR(-)
   METALSIM_PACKED_OPERATOR(*)
   METALSIM_PACKED_OPERATOR(/)
 #undef METALSIM_PACKED_OPERATOR
+  friend METALSIM_INLINE Vector operator-(PackedVector a) { return -Vector(a); }
 
 private:
   template <size_t... I>

@@ -34,16 +34,5 @@ struct os_log {
   template <typename... A> METALSIM_INLINE void log_error(A...) const {}
   template <typename... A> METALSIM_INLINE void log_fault(A...) const {}
 };
-METALSIM_INLINE constexpr os_log make_os_log() {
-  return os_log(0, 0);
-}
-
-} // namespace metal
-
-namespace metalsim::shim {
-inline constexpr metal::os_log default_log(0, 0);
-}
-
-namespace metal {
 inline constexpr os_log os_log_default(0, 0);
-}
+} // namespace metal

@@ -89,7 +89,7 @@ kernel void packed(const device packed_float3* x [[buffer(0)]], const device pac
                    uint i [[thread_position_in_grid]]) {
   const float3 sum = float3(x[i]) + float3(half3(y[i]));
   out[i] = sum.zyx;
-  lengths[i] = dot(float3(x[i]), sum) + x[i].y + y[i][2];
+  lengths[i] = dot(x[i], sum) + x[i].y + y[i][2] + length_squared(2.0f * x[i] - x[i]);
 }
 
 kernel void sizes(device uint* out [[buffer(0)]]) {
@@ -376,7 +376,7 @@ kernel void positions(device uint* out [[buffer(0)]], uint3 in_grid [[thread_pos
                       uint simdgroups [[simdgroups_per_threadgroup]], ushort width [[threads_per_simdgroup]],
                       uint quad [[quadgroup_index_in_threadgroup]], uint in_quad [[thread_index_in_quadgroup]]) {
   device uint* row = out + ((in_grid.z * grid.y + in_grid.y) * grid.x + in_grid.x) * 16;
-  const uint values[] = {group.x,   group.y,    group.z, in_group.x, in_group.y, in_group.z, groups.x, size.x * size.y * size.z,
+  const uint values[] = {group.x,   group.y,    group.z, in_group.x, in_group.y, in_group.z, groups.x, uint(size.x) * size.y * size.z,
                          index,     lane,       simdgroup, simdgroups, width,    quad,       in_quad,  grid.z};
   for (int i = 0; i < 16; ++i) {
     row[i] = values[i];
