@@ -1,7 +1,7 @@
 """MLX's kernel for the gated delta rule: no attention, but of all public kernels the one that uses simdgroup matrices most.
 
-It loads and stores them from memory, transposed, while other operands are put together element by element: its result is right
-only if simdgroup_load has the lane layout that the source assumes. It also has simdgroup_multiply and a prefix sum.
+It loads and stores them from memory, transposed, while other operands are put together element by element: its result is
+right only if simdgroup_load has the lane layout that the source assumes. It also has simdgroup_multiply and a prefix sum.
 """
 
 import struct

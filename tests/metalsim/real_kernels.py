@@ -92,6 +92,7 @@ MLX_STEEL = Source(
 #define instantiate_shapes(tname, dtype, mname, mtype) \\
   instantiate_attention(tname, dtype, 32, 32, 64, 4, mname, mtype) \\
   instantiate_attention(tname, dtype, 32, 32, 80, 4, mname, mtype) \\
+  instantiate_attention(tname, dtype, 32, 32, 96, 4, mname, mtype) \\
   instantiate_attention(tname, dtype, 32, 16, 128, 4, mname, mtype)
 #define instantiate_masks(tname, dtype) \\
   instantiate_shapes(tname, dtype, tname, dtype) \\
@@ -296,6 +297,39 @@ def mlx_steel(
     return Case((dispatch,), output, reference)
 
 
+#: Parts into which the two-pass kernel splits the keys; a multiple of 32.
+_VECTOR_BLOCKS = 32
+
+
+def _vector_constants(causal: bool, mask: Tensor | None) -> dict[int, bool | int]:
+    has_mask, query_transposed, do_causal, bool_mask, float_mask, has_sinks, block_count = range(20, 27)
+    is_bool = mask is not None and mask.dtype == torch.bool
+    return {
+        has_mask: mask is not None,
+        query_transposed: False,
+        do_causal: causal,
+        bool_mask: is_bool,
+        float_mask: mask is not None and not is_bool,
+        has_sinks: False,
+        block_count: _VECTOR_BLOCKS,
+    }
+
+
+def _vector_arguments(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> tuple[Tensor | bytes, ...]:
+    """Return the buffers from the number of keys on, which both passes have alike."""
+    # The head stride steps over batches, too: [batch, kv_heads] must be evenly strided.
+    assert key.stride(0) == key.shape[1] * key.stride(1)
+    assert value.stride(0) == value.shape[1] * value.stride(1)
+    strides = (key.stride(1), key.stride(2), value.stride(1), value.stride(2))
+    scale = struct.pack("<f", 1 / math.sqrt(query.shape[3]))
+    sizes = (_uints(key.shape[2]), *(struct.pack("<Q", stride) for stride in strides), scale)
+    if mask is None:
+        return sizes
+    full = _full_mask(mask, query, key)
+    # A mask is bound twice: of the bool and the additive one, the function constants turn one off.
+    return (*sizes, full, full, *(_uints(stride) for stride in (full.stride(3), full.stride(2), full.stride(1))))
+
+
 def mlx_vector(
     query: Tensor,
     key: Tensor,
@@ -309,48 +343,24 @@ def mlx_vector(
     batch, heads, queries, head_dim = query.shape
     kv_heads, keys = key.shape[1:3]
     name = MLX_NAMES[query.dtype]
-    is_bool = mask is not None and mask.dtype == torch.bool
-    blocks = 32
-    has_mask, query_transposed, do_causal, bool_mask, float_mask, has_sinks, block_count = range(20, 27)
-    constants: dict[int, bool | int] = {
-        has_mask: mask is not None,
-        query_transposed: False,
-        do_causal: causal,
-        bool_mask: is_bool,
-        float_mask: mask is not None and not is_bool,
-        has_sinks: False,
-        block_count: blocks,
-    }
+    constants = _vector_constants(causal, mask)
+    arguments = _vector_arguments(query, key, value, mask)
     output = torch.empty_like(query)
-    # The head stride steps over batches, too: [batch, kv_heads] must be evenly strided.
-    assert key.stride(0) == kv_heads * key.stride(1)
-    assert value.stride(0) == kv_heads * value.stride(1)
-    strides = (key.stride(1), key.stride(2), value.stride(1), value.stride(2))
-    sizes: tuple[Tensor | bytes, ...] = (
-        _uints(keys),
-        *(struct.pack("<Q", stride) for stride in strides),
-        struct.pack("<f", 1 / math.sqrt(head_dim)),
-    )
-    masks: tuple[Tensor | bytes, ...] = ()
-    if mask is not None:
-        full = _full_mask(mask, query, key)
-        # A mask is bound twice: of the bool and the additive one, the function constants turn one off.
-        masks = (full, full, *(_uints(stride) for stride in (full.stride(3), full.stride(2), full.stride(1))))
     inputs: dict[int, Tensor | bytes] = {0: query, 1: key, 2: value}
     reference = attention(query, key, value, causal_offset=keys - queries if causal else None, mask=mask)
     if not two_pass:
-        buffers = {**inputs, 3: output, 4: _uints(heads // kv_heads), **dict(enumerate((*sizes, *masks), 5))}
+        buffers = {**inputs, 3: output, 4: _uints(heads // kv_heads), **dict(enumerate(arguments, 5))}
         function = f"sdpa_vector_{name}_{head_dim}_{head_dim}"
         one = Dispatch(MLX_VECTOR, function, (batch * heads, queries, 1), (1024, 1, 1), buffers, constants)
         return Case((one,), output, reference)
 
-    partial, sums, maxima = _partial_results(query, blocks)
+    partial, sums, maxima = _partial_results(query, _VECTOR_BLOCKS)
     first = Dispatch(
         MLX_VECTOR,
         f"sdpa_vector_2pass_1_{name}_{head_dim}_{head_dim}",
-        (kv_heads, batch, blocks),
+        (kv_heads, batch, _VECTOR_BLOCKS),
         (32, heads // kv_heads, queries),
-        {**inputs, 3: partial, 4: sums, 5: maxima, **dict(enumerate((*sizes, *masks), 7))},
+        {**inputs, 3: partial, 4: sums, 5: maxima, **dict(enumerate(arguments, 7))},
         constants,
     )
     second = Dispatch(
@@ -358,7 +368,7 @@ def mlx_vector(
         f"sdpa_vector_2pass_2_{name}_{head_dim}",
         (batch * heads, queries, 1),
         (1024, 1, 1),
-        {0: partial, 1: sums, 2: maxima, 3: output, 4: struct.pack("<i", blocks)},
+        {0: partial, 1: sums, 2: maxima, 3: output, 4: _uints(_VECTOR_BLOCKS)},
         constants,
     )
     return Case((first, second), output, reference)

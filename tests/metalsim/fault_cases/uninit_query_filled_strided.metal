@@ -1,5 +1,5 @@
 // expect: UninitializedReadError
-// at: 22
+// at: 22, 24
 // dispatch: {"threadgroups": [1], "threads_per_threadgroup": [32], "buffers": {
 //   "0": {"dtype": "float32", "shape": [64], "fill": "normal"},
 //   "1": {"dtype": "float32", "shape": [32, 64], "fill": "normal"},
