@@ -138,7 +138,7 @@ def check(source: Source) -> None:
         _run_clang([*_command(Flavour.STRICT), "-fsyntax-only", f"-fplugin={plugin}", text], source, "the strict pass")
         text.unlink()
 
-    cache.entry("strict", cache.digest(source.key, str(plugin)), build)
+    cache.entry("strict", cache.digest(source.key, *Flavour.STRICT.flags, str(plugin)), build)
 
 
 def _value(constant: FunctionConstant, value: ConstantValue) -> str:
@@ -231,7 +231,7 @@ def build(
         _run_clang(command, source, f"compiling kernel '{kernel.name}'")
         unit.unlink()
 
-    folder = cache.entry("pipeline", cache.digest(source.key, text, flavour.value, str(plugin)), compile_to)
+    folder = cache.entry("pipeline", cache.digest(source.key, text, *flavour.flags, str(plugin)), compile_to)
     missing = missing_constants(folder / "kernel.so")
     if missing:
         names = [f"'{c.name}' (index {c.index})" for c in source.translation.constants.values() if c.index in missing]

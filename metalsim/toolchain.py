@@ -35,7 +35,8 @@ MACHINE = ("-march=x86-64-v3",)
 LANGUAGE = (
     "-std=c++17",
     *("-Xclang", "-fsycl-is-device", "-Xclang", "-aux-triple", "-Xclang", "x86_64-pc-linux-gnu"),
-    *("-Xclang", "-ffloat16-excess-precision=none"),
+    # Each operation of half and bfloat rounds.
+    *("-Xclang", "-ffloat16-excess-precision=none", "-Xclang", "-fbfloat16-excess-precision=none"),
     "-ffp-contract=on",
     "-fno-math-errno",
     "-fno-trapping-math",
@@ -55,7 +56,7 @@ class Flavour(Enum):
         """Return the compiler's flags that the shim and the kernels of this flavour share."""
         if self is Flavour.STRICT:
             return (*LANGUAGE, "-DMETALSIM_STRICT")
-        common = (*LANGUAGE, "-O2", "-g1", "-fPIC")
+        common = (*LANGUAGE, "-O2", "-g1", "-fPIC", "-fvisibility=hidden")
         if self is Flavour.INSTRUMENTED:
             # The instrumentation replaces the zeros by marks of its own.
             marks = ("-DMETALSIM_INSTRUMENTED", "-ftrivial-auto-var-init=zero")

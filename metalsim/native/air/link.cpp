@@ -17,12 +17,7 @@ using namespace llvm;
 
 namespace {
 
-/// Intrinsics that declare something to Apple's own tools and do nothing.
-bool is_annotation(StringRef name) {
-  return name.starts_with("air.assume_");
-}
-
-/// "air.convert.f.v2f32.f.v2f16" -> "air.convert.f.f32.f.f16"
+/// "air.fmax.v4f32" -> "air.fmax.f32"
 std::string scalar_name(StringRef name) {
   SmallVector<StringRef> parts;
   name.split(parts, '.');

@@ -1,0 +1,16 @@
+// expect: ValidationError
+// at: none
+// offsets: {"0": 4}
+// dispatch: {"threadgroups": [1], "threads_per_threadgroup": [7], "buffers": {
+//   "0": {"dtype": "float32", "shape": [32], "fill": "normal"},
+//   "1": {"dtype": "float32", "shape": [32], "fill": 0},
+//   "2": {"dtype": "float32", "values": [0.125]}
+// }}
+// The scores start at byte 4 of their buffer, but are loaded as vectors of 16 bytes.
+#include <metal_stdlib>
+using namespace metal;
+
+kernel void scale_scores(const device float4* scores [[buffer(0)]], device float4* scaled [[buffer(1)]],
+                         constant float& scale [[buffer(2)]], uint i [[thread_position_in_grid]]) {
+  scaled[i] = scores[i] * scale;
+}
