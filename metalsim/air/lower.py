@@ -100,7 +100,8 @@ def lower(bitcode: bytes, name: str, constants: Mapping[int, ConstantValue], fla
     """
     plugin = toolchain.instrument_plugin()
     values = repr(sorted((index, _constant_text(index, value)) for index, value in constants.items()))
-    key = cache.digest(bitcode, values, *map(str, (toolchain.air_plugin(), intrinsics(flavour), plugin, flavour.value)))
+    tools = (toolchain.air_plugin(), intrinsics(flavour), plugin, flavour.value, Path(__file__).read_text())
+    key = cache.digest(bitcode, values, *map(str, tools))
 
     def build(folder: Path) -> None:
         source, lowered = folder / "kernel.air.bc", folder / "kernel.bc"

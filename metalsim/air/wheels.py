@@ -109,7 +109,9 @@ def _entry(requirement: str, megabytes: int, unpack: Callable[[zipfile.ZipFile, 
             with zipfile.ZipFile(path) as wheel:
                 unpack(wheel, folder, Path(scratch))
 
-    return cache.entry("wheels", requirement.replace("==", "-"), build)
+    # An entry holds what was kept when it was made.
+    kept = cache.digest(*_TORCH_HEADERS, _TORCH_LIBRARY, *_MLX_HEADERS, _MLX_LIBRARY)[:8]
+    return cache.entry("wheels", f"{requirement.replace('==', '-')}-{kept}", build)
 
 
 def _unpack_torch(wheel: zipfile.ZipFile, folder: Path, scratch: Path) -> None:

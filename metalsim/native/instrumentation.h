@@ -49,7 +49,11 @@ inline constexpr char kThreadStoredBytes[] = "thread_stored_bytes";
 // NOLINTBEGIN: the names are the ABI
 extern "C" {
 /// Before each access to device or threadgroup memory, and to memory of which the pass does not know whose it is.
-void metalsim_access(const void* address, uint64_t size, const metalsim::instrumentation::Site* site);
+/// Returns the address to access: `address`, or where that is out of bounds, memory that harms nobody.
+void* metalsim_access(void* address, uint64_t size, const metalsim::instrumentation::Site* site);
+/// An access to a variable of the thread that is not inside of it. `byte` counts from its start.
+void metalsim_thread_out_of_bounds(int64_t byte, uint64_t size, uint64_t variable_size,
+                                   const metalsim::instrumentation::Site* site);
 /// A value that depends on memory of the thread that was never written is used. `variable` says which, or is null.
 void metalsim_uninitialized_read(const metalsim::instrumentation::Site* site, const char* variable);
 }

@@ -19,10 +19,16 @@ def compile_ahead(request: pytest.FixtureRequest, compile: Callable[[Any], Any])
     """
     toolchain.build_everything()
     items = [item for item in request.session.items if item.module is request.module and hasattr(item, "callspec")]
-    cases = {id(case): case for case in (item.callspec.params["case"] for item in items)}
+    parameters = [item.callspec.params["case"] for item in items if "case" in item.callspec.params]
+    cases = {id(case): case for case in parameters}
     with ThreadPoolExecutor(toolchain.JOBS) as pool:
         compiled: dict[int, Future[Any]] = {key: pool.submit(compile, case) for key, case in cases.items()}
+
+        def wait(case: Any) -> Any:
+            # A test may want another one's case, which then may not be going to run.
+            return compiled[id(case)].result() if id(case) in compiled else compile(case)
+
         try:
-            yield lambda case: compiled[id(case)].result()
+            yield wait
         finally:
             pool.shutdown(cancel_futures=True)

@@ -91,6 +91,8 @@ def test_there_are_enough_cases_of_each_kind():
 
 
 def test_detection_rate(capsys):
+    if not FAULTS.outcomes:
+        pytest.skip("no kernel was run")
     with capsys.disabled():
         print(f"\n{FAULTS}")
     assert FAULTS.rate >= LEAST_RATE, f"missed: {', '.join(FAULTS.missed)}"

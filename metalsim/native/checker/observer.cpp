@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace metalsim {
 
@@ -20,13 +21,19 @@ using checker::Site;
 using checker::Sites;
 using checker::ThreadgroupMemory;
 
+constexpr uint64_t kMaxHarmlessBytes = uint64_t{1} << 20;
+
 class Observed {
 public:
   Observed(const Request& request, Findings& findings)
       : request_(request), checks_((request.mode & kCheck) != 0), counts_((request.mode & kCount) != 0),
         reporter_(findings, sites_), threadgroup_(reporter_), device_(request, reporter_), counters_(sites_) {}
 
-  void access(const void* address, uint64_t size, const Site& site);
+  /// Whether the access is inside of the memory that it is meant for; always without checks.
+  bool access(const void* address, uint64_t size, const Site& site);
+  /// Memory for an access that is not.
+  void* harmless_memory(void* address, uint64_t size);
+  void thread_out_of_bounds(const Site& site, int64_t byte, uint64_t size, uint64_t variable_size);
   void uninitialized_read(const Site& site, const char* variable);
 
   const Request& request_;
@@ -39,45 +46,68 @@ public:
   Counters counters_;
 
 private:
-  void threadgroup_access(int64_t offset, uint64_t size, const Site& site, const Running& running);
-  void device_access(uint64_t address, uint64_t size, const Site& site, const Running& running);
+  bool threadgroup_access(int64_t offset, uint64_t size, const Site& site, const Running& running);
+  bool device_access(uint64_t address, uint64_t size, const Site& site, const Running& running);
+
+  std::vector<char> harmless_memory_;
 };
 
 /// Of the thread of the host that runs the dispatch. A plain pointer, since every access asks for it.
 __thread Observed* observed __attribute__((tls_model("initial-exec"))) = nullptr;
 
-void Observed::access(const void* pointer, uint64_t size, const Site& site) {
+bool Observed::access(const void* pointer, uint64_t size, const Site& site) {
   const Running* running = metalsim::running();
   if (!running || size == 0) {
-    return;
+    return true;
   }
   sites_.executed(site);
   const uint64_t address = reinterpret_cast<uint64_t>(pointer);
   const uint64_t arena = reinterpret_cast<uint64_t>(running->threadgroup_memory);
   if (site.buffer >= 0) {
-    device_access(address, size, site, *running);
-  } else if (site.variable || address - arena < running->threadgroup_memory_size) {
-    threadgroup_access(static_cast<int64_t>(address - arena), size, site, *running);
-  } else if (address >= reinterpret_cast<uint64_t>(running->stack_begin) &&
-             address < reinterpret_cast<uint64_t>(running->stack_end)) {
-    counters_.thread_access(size, site);
-  } else {
-    device_access(address, size, site, *running);
+    return device_access(address, size, site, *running);
   }
+  if (site.variable || address - arena < running->threadgroup_memory_size) {
+    return threadgroup_access(static_cast<int64_t>(address - arena), size, site, *running);
+  }
+  if (address >= reinterpret_cast<uint64_t>(running->stack_begin) &&
+      address < reinterpret_cast<uint64_t>(running->stack_end)) {
+    counters_.thread_access(size, site);
+    return true;
+  }
+  return device_access(address, size, site, *running);
 }
 
-void Observed::threadgroup_access(int64_t offset, uint64_t size, const Site& site, const Running& running) {
+bool Observed::threadgroup_access(int64_t offset, uint64_t size, const Site& site, const Running& running) {
   const bool is_inside = !checks_ || threadgroup_.access(offset, size, site, running);
   if (counts_ && is_inside) {
     counters_.threadgroup_access(running.thread, static_cast<uint64_t>(offset), size, site);
   }
+  return is_inside;
 }
 
-void Observed::device_access(uint64_t address, uint64_t size, const Site& site, const Running& running) {
+bool Observed::device_access(uint64_t address, uint64_t size, const Site& site, const Running& running) {
   const std::optional<uint32_t> buffer =
       checks_ ? device_.access(address, size, site, running) : device_.find(address, size, site);
   if (counts_ && buffer) {
     counters_.device_access(running.thread, address, size, site, *buffer);
+  }
+  return !checks_ || buffer;
+}
+
+void* Observed::harmless_memory(void* address, uint64_t size) {
+  if (size > kMaxHarmlessBytes) {
+    return address; // whoever copies that much out of bounds comes to a page that is not there
+  }
+  if (size > harmless_memory_.size()) {
+    harmless_memory_.resize(size);
+  }
+  return harmless_memory_.data();
+}
+
+void Observed::thread_out_of_bounds(const Site& site, int64_t byte, uint64_t size, uint64_t variable_size) {
+  if (checks_ && running()) {
+    reporter_.out_of_bounds(site, {"thread", std::nullopt, byte, size},
+                            "a variable of the thread of " + std::to_string(variable_size) + " bytes");
   }
 }
 
@@ -160,9 +190,16 @@ std::string end_dispatch() {
 
 extern "C" {
 
-void metalsim_access(const void* address, uint64_t size, const metalsim::instrumentation::Site* site) {
+void* metalsim_access(void* address, uint64_t size, const metalsim::instrumentation::Site* site) {
+  metalsim::Observed* observed = metalsim::observed;
+  const bool is_harmless = !observed || observed->access(address, size, *site);
+  return is_harmless ? address : observed->harmless_memory(address, size);
+}
+
+void metalsim_thread_out_of_bounds(int64_t byte, uint64_t size, uint64_t variable_size,
+                                   const metalsim::instrumentation::Site* site) {
   if (metalsim::observed) {
-    metalsim::observed->access(address, size, *site);
+    metalsim::observed->thread_out_of_bounds(*site, byte, size, variable_size);
   }
 }
 

@@ -17,23 +17,25 @@ uint32_t atomic_flag(bool is_atomic) {
 }
 
 void add_accesses(Instruction& instruction, const DataLayout& layout, std::vector<MemoryAccess>& accesses) {
-  const auto add = [&](Value* address, Type* type, uint32_t flags) {
-    accesses.push_back({&instruction, address, nullptr, layout.getTypeStoreSize(type).getFixedValue(), flags});
+  const auto add = [&](unsigned operand, Type* type, uint32_t flags) {
+    accesses.push_back({&instruction, operand, nullptr, layout.getTypeStoreSize(type).getFixedValue(), flags});
   };
   constexpr uint32_t modify = abi::kStore | abi::kAtomic | instrumentation::kModify;
   if (auto* load = dyn_cast<LoadInst>(&instruction)) {
-    add(load->getPointerOperand(), load->getType(), abi::kLoad | atomic_flag(load->isAtomic()));
+    add(LoadInst::getPointerOperandIndex(), load->getType(), abi::kLoad | atomic_flag(load->isAtomic()));
   } else if (auto* store = dyn_cast<StoreInst>(&instruction)) {
-    add(store->getPointerOperand(), store->getValueOperand()->getType(), abi::kStore | atomic_flag(store->isAtomic()));
+    add(StoreInst::getPointerOperandIndex(), store->getValueOperand()->getType(),
+        abi::kStore | atomic_flag(store->isAtomic()));
   } else if (auto* update = dyn_cast<AtomicRMWInst>(&instruction)) {
-    add(update->getPointerOperand(), update->getValOperand()->getType(), modify);
+    add(AtomicRMWInst::getPointerOperandIndex(), update->getValOperand()->getType(), modify);
   } else if (auto* exchange = dyn_cast<AtomicCmpXchgInst>(&instruction)) {
-    add(exchange->getPointerOperand(), exchange->getNewValOperand()->getType(), modify);
+    add(AtomicCmpXchgInst::getPointerOperandIndex(), exchange->getNewValOperand()->getType(), modify);
   } else if (auto* transfer = dyn_cast<MemTransferInst>(&instruction)) {
-    accesses.push_back({&instruction, transfer->getRawSource(), transfer->getLength(), 0, abi::kLoad});
-    accesses.push_back({&instruction, transfer->getRawDest(), transfer->getLength(), 0, abi::kStore});
+    accesses.push_back(
+        {&instruction, transfer->getRawSourceUse().getOperandNo(), transfer->getLength(), 0, abi::kLoad});
+    accesses.push_back({&instruction, transfer->getRawDestUse().getOperandNo(), transfer->getLength(), 0, abi::kStore});
   } else if (auto* fill = dyn_cast<MemSetInst>(&instruction)) {
-    accesses.push_back({&instruction, fill->getRawDest(), fill->getLength(), 0, abi::kStore});
+    accesses.push_back({&instruction, fill->getRawDestUse().getOperandNo(), fill->getLength(), 0, abi::kStore});
   }
 }
 
@@ -63,19 +65,23 @@ void report_accesses(const std::vector<MemoryAccess>& accesses, Module& module, 
                      SiteTable& sites) {
   LLVMContext& context = module.getContext();
   Type* pointer = PointerType::get(context, 0);
-  FunctionCallee report = module.getOrInsertFunction("metalsim_access", Type::getVoidTy(context), pointer,
-                                                     Type::getInt64Ty(context), pointer);
+  FunctionCallee report =
+      module.getOrInsertFunction("metalsim_access", pointer, pointer, Type::getInt64Ty(context), pointer);
   for (const MemoryAccess& access : accesses) {
-    const Origin origin = origins.of(access.address);
+    const Origin origin = origins.of(access.address());
     if (!is_reported(origin.space)) {
       continue;
     }
     IRBuilder<> builder(access.instruction);
-    Value* address = builder.CreatePointerBitCastOrAddrSpaceCast(access.address, pointer);
+    Value* address = access.address();
     Value* size = access.length ? builder.CreateZExtOrTrunc(access.length, builder.getInt64Ty())
                                 : static_cast<Value*>(builder.getInt64(access.size));
-    builder.CreateCall(report, {address, size, sites.add(*access.instruction, origin, access.flags)})
-        ->setDoesNotThrow();
+    Constant* site = sites.add(*access.instruction, origin, access.flags);
+    CallInst* checked =
+        builder.CreateCall(report, {builder.CreatePointerBitCastOrAddrSpaceCast(address, pointer), size, site});
+    checked->setDoesNotThrow();
+    access.instruction->setOperand(access.operand,
+                                   builder.CreatePointerBitCastOrAddrSpaceCast(checked, address->getType()));
   }
 }
 

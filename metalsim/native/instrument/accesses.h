@@ -13,10 +13,12 @@ namespace metalsim::instrument {
 /// One side of an instruction that accesses memory.
 struct MemoryAccess {
   llvm::Instruction* instruction;
-  llvm::Value* address;
+  unsigned operand;    ///< number of the address among its operands
   llvm::Value* length; ///< in bytes; null = `size`
   uint64_t size;
   uint32_t flags; ///< as in instrumentation::Site
+
+  llvm::Value* address() const { return instruction->getOperand(operand); }
 };
 
 std::vector<MemoryAccess> accesses_of(llvm::Function& function);

@@ -4,6 +4,7 @@
 #include "origin.h"
 #include "passes.h"
 #include "sites.h"
+#include "thread_bounds.h"
 #include "uninitialized.h"
 
 #include "llvm/IR/Module.h"
@@ -36,6 +37,7 @@ PreservedAnalyses InstrumentPass::run(Module& module, ModuleAnalysisManager&) {
   }
   replace_uninitialized_sources(module);
   report_accesses(accesses, module, origins, sites);
+  report_thread_bounds(accesses, module, sites);
   operations.emit(module);
   return PreservedAnalyses::none();
 }

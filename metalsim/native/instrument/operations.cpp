@@ -150,7 +150,7 @@ void OperationTable::count(const Instruction& instruction, Amounts& amounts) {
 }
 
 void OperationTable::count_access(const MemoryAccess& access, Amounts& amounts) {
-  const Space space = origins_.of(access.address).space;
+  const Space space = origins_.of(access.address()).space;
   const bool is_store = (access.flags & abi::kStore) != 0;
   const auto size = static_cast<uint32_t>(access.size);
   if (space == Space::constant) {

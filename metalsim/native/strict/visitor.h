@@ -1,5 +1,5 @@
 // The walk through the AST of a Metal source. Each check is a member function in the file of its subject:
-// address_spaces.cpp, types.cpp, declarations.cpp, calls.cpp and restrictions.cpp.
+// address_spaces.cpp, types.cpp, comparisons.cpp, declarations.cpp, calls.cpp and restrictions.cpp.
 //
 // Instantiations of templates are walked as well: what a pattern means, for instance the address space of T*, is known
 // there.
@@ -49,6 +49,9 @@ public:
   bool VisitCompoundAssignOperator(clang::CompoundAssignOperator* assignment);
   bool VisitInitListExpr(clang::InitListExpr* list);
 
+  // Comparisons of vectors.
+  bool VisitExpr(clang::Expr* expression);
+
   // Declarations.
   bool VisitVarDecl(clang::VarDecl* variable);
   bool VisitFunctionDecl(clang::FunctionDecl* function);
@@ -80,6 +83,9 @@ private:
                                const char* kind);
   void check_bfloat_conversion(clang::QualType from, clang::QualType to, const clang::Expr* value,
                                clang::SourceLocation location);
+  void note_conditions(llvm::ArrayRef<const clang::Expr*> expressions);
+  void note_conditions_of_operator(const clang::BinaryOperator* operation);
+  void note_conditions_of_list(const clang::InitListExpr* list);
   void check_matrix(clang::QualType type, clang::SourceLocation location);
   void check_program_scope(clang::VarDecl* variable);
   void check_initializer(clang::VarDecl* variable);
@@ -97,6 +103,8 @@ private:
   clang::FunctionDecl* function_ = nullptr;
   /// Arguments whose address space may change: objects of member functions, and what implicit copies read.
   llvm::DenseSet<const clang::Expr*> free_arguments_;
+  /// What is used for nothing but whether it is zero, with its parentheses and implicit casts taken off.
+  llvm::DenseSet<const clang::Expr*> conditions_;
   llvm::MapVector<const clang::FunctionDecl*, llvm::SmallVector<const clang::FunctionDecl*, 4>> callees_;
 };
 
