@@ -26,6 +26,22 @@ _UNDEFINED = words(
     __ARM_ARCH __SSE__ __SSE2__ __MMX__ __SIZEOF_INT128__ __k8 __k8__
     """
 )
+# Of C++17, and those that it takes from C; the latter exist with `.h` instead of the `c` in front, too.
+_STANDARD_HEADERS = words(
+    """
+    algorithm any array atomic bitset charconv chrono codecvt complex condition_variable deque exception execution
+    filesystem forward_list fstream functional future initializer_list iomanip ios iosfwd iostream istream iterator limits
+    list locale map memory memory_resource mutex new numeric optional ostream queue random ratio regex scoped_allocator set
+    shared_mutex sstream stack stdexcept streambuf string string_view strstream system_error thread tuple type_traits
+    typeindex typeinfo unordered_map unordered_set utility valarray variant vector
+    cassert ccomplex cctype cerrno cfenv cfloat cinttypes ciso646 climits clocale cmath csetjmp csignal cstdalign cstdarg
+    cstdbool cstddef cstdint cstdio cstdlib cstring ctgmath ctime cuchar cwchar cwctype
+    """
+)
+_MISSING = re.compile(r"'([\w/.]+)' file not found")
+_HEADER_RULE = "metal-standard-header"
+_HEADER_SECTION = '6.1 "Namespace and Header Files"'
+
 _DEFINED = {"__METAL__": 1, "__METAL_MACOS__": 1, "__AIR64__": 1, "__APPLE__": 1, "__APPLE_CC__": 6000}
 
 
@@ -67,7 +83,8 @@ def preprocess(
         The text without comments and directives, with line markers.
 
     Raises:
-        CompileError: The preprocessor reports an error, such as a header that does not exist.
+        CompileError: The preprocessor reports an error, such as a header that does not exist. One of the C++ standard
+            library has a rule and a section of the specification, as the strict pass's findings have.
         ToolchainError: clang is not installed.
         ValidationError: `language_version` is none.
     """
@@ -88,7 +105,23 @@ def preprocess(
 
 def _diagnostics(errors: str) -> list[Diagnostic]:
     found = [match.groups() for match in _DIAGNOSTIC.finditer(errors)]
-    return [Diagnostic(file, int(line), int(column), severity, text) for file, line, column, severity, text in found]
+    return [_diagnostic(file, int(line), int(column), severity, text) for file, line, column, severity, text in found]
+
+
+def _diagnostic(file: str, line: int, column: int, severity: str, text: str) -> Diagnostic:
+    """One error of the preprocessor; that there is no such file is a rule of Metal for a header of standard C++."""
+    missing = _MISSING.fullmatch(text)
+    if missing is None or not _is_standard_header(missing.group(1)):
+        return Diagnostic(file, line, column, severity, text)
+    message = (
+        f"'{missing.group(1)}' is a header of the C++ standard library, which Metal does not have; "
+        "include <metal_stdlib> and use namespace metal"
+    )
+    return Diagnostic(file, line, column, "error", message, _HEADER_RULE, _HEADER_SECTION)
+
+
+def _is_standard_header(name: str) -> bool:
+    return name in _STANDARD_HEADERS or (name.endswith(".h") and f"c{name[:-2]}" in _STANDARD_HEADERS)
 
 
 def _unplaced(path: str | Path, errors: str) -> Diagnostic:

@@ -29,6 +29,7 @@ import torch
 from real_kernels import Case, attention_inputs
 
 import metalsim
+from metalsim import cache
 
 _FOLDER = Path(__file__).parent / "mutations"
 
@@ -71,12 +72,18 @@ class Mutation:
         before = self.occurrence or 1
         return self.old.join(parts[:before]) + self.new + self.old.join(parts[before:])
 
-    def compile(self, source: real_kernels.Source, folder: Path) -> metalsim.Library:
-        """Compile a source with the mistake in its header; ``folder`` is for the changed header."""
-        changed = folder / self.header
-        changed.parent.mkdir(parents=True, exist_ok=True)
-        text = (source.headers() / self.header).read_text()
-        changed.write_text(self.apply(text).replace(_LEFT_OUT.get(self.header, "\0"), ""))
+    def compile(self, source: real_kernels.Source) -> metalsim.Library:
+        """Compile a source with the mistake in its header."""
+        text = self.apply((source.headers() / self.header).read_text())
+        text = text.replace(_LEFT_OUT.get(self.header, "\0"), "")
+
+        def build(folder: Path) -> None:
+            changed = folder / self.header
+            changed.parent.mkdir(parents=True)
+            changed.write_text(text)
+
+        # In a folder whose name does not change, so that the kernels are compiled once and then come out of the cache.
+        folder = cache.entry("mutations", cache.digest(self.header, text), build)
         return metalsim.compile(source.text, [folder, source.headers()])
 
 

@@ -184,11 +184,32 @@ def test_preprocess_defines(tmp_path):
 
 def test_preprocess_reports_errors_with_their_line(tmp_path):
     path = tmp_path / "a.metal"
-    path.write_text("#include <metal_stdlib>\n#include <cmath>\n")
-    with pytest.raises(CompileError, match="'cmath' file not found") as caught:
+    path.write_text("#include <metal_stdlib>\n#include <tiles.h>\n")
+    with pytest.raises(CompileError, match=r"'tiles\.h' file not found") as caught:
         preprocess(path, [], {}, "3.1")
     (diagnostic,) = caught.value.diagnostics
     assert (diagnostic.file, diagnostic.line, diagnostic.severity) == (str(path), 2, "fatal error")
+    assert (diagnostic.rule, diagnostic.section) == (None, None)
+
+
+@pytest.mark.parametrize("header", ["cmath", "cstdint", "algorithm", "vector", "math.h", "stdint.h"])
+def test_headers_of_standard_cxx_are_refused_by_rule(tmp_path, header):
+    path = tmp_path / "a.metal"
+    path.write_text(f"#include <metal_stdlib>\n#include <{header}>\n")
+    with pytest.raises(CompileError, match="include <metal_stdlib> and use namespace metal") as caught:
+        preprocess(path, [], {}, "3.1")
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.file, diagnostic.line, diagnostic.severity) == (str(path), 2, "error")
+    assert diagnostic.message.startswith(f"'{header}' is a header of the C++ standard library")
+    assert (diagnostic.rule, diagnostic.section) == ("metal-standard-header", '6.1 "Namespace and Header Files"')
+
+
+@pytest.mark.parametrize("header", ["cmath", "vector", "complex.h"])
+def test_headers_of_the_user_may_have_names_of_standard_cxx(tmp_path, header):
+    path = tmp_path / "a.metal"
+    path.write_text(f'#include "{header}"\n')
+    (tmp_path / header).write_text("int found;\n")
+    assert "int found;" in preprocess(path, [], {}, "3.1")
 
 
 @pytest.mark.parametrize("version", ["2.3", "3", "5.0", "metal3.1", "3.1.1"])
@@ -282,3 +303,14 @@ def test_vector_attention_of_mlx(tmp_path):
     assert list(result.kernels) == ["vector", "vector_1", "vector_2"]
     assert [p.index for p in result.kernels["vector_2"].parameters[:5]] == [0, 1, 2, 3, 4]
     assert len(result.constants) == 7
+
+
+def test_fourier_transform_of_mlx(tmp_path):
+    lines = [f'#include "{MLX}/utils.h"', f'#include "{MLX}/fft.h"']
+    lines += ['instantiate_kernel("fft_256", fft, 256, float2, float2)']
+    result = headers(tmp_path, mlx_headers(), lines)
+    assert "fft_256" in result.kernels
+    # STEEL_CONST is `static constant constexpr const`.
+    assert [c.index for c in result.constants.values()] == list(range(23))
+    inverse = next(line for line in result.text.splitlines() if "METALSIM_FUNCTION_CONSTANT(bool, 0)" in line)
+    assert words(inverse) == "static constant const bool inv_ = METALSIM_FUNCTION_CONSTANT(bool, 0) ;"

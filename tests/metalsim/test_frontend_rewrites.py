@@ -67,6 +67,14 @@ def test_function_constant():
             "static constant const bool a = METALSIM_FUNCTION_CONSTANT(bool, 2) ;",
         ),
         (
+            "constant constexpr const bool x [[function_constant(0)]];",
+            "static constant const bool x = METALSIM_FUNCTION_CONSTANT(bool, 0) ;",
+        ),
+        (
+            "constexpr constant int a [[function_constant(0)]], b [[function_constant(1)]];",
+            "static constant int a = METALSIM_FUNCTION_CONSTANT(int, 0) , b = METALSIM_FUNCTION_CONSTANT(int, 1) ;",
+        ),
+        (
             "constant vec<float, 4> v [[function_constant(9)]];",
             "typedef vec<float, 4> metalsim_function_constant_type_9; static constant vec<float, 4> v = "
             "METALSIM_FUNCTION_CONSTANT(metalsim_function_constant_type_9, 9) ;",

@@ -18,6 +18,9 @@ namespace {
 
 /// The expression itself is a vector of 0 and -1, whatever its operands are.
 bool is_vector_comparison(const Expr* expression) {
+  if (!isa<BinaryOperator, UnaryOperator>(expression)) {
+    return false; // the message of a static assertion has no type at all
+  }
   const auto* vector = expression->getType()->getAs<ExtVectorType>();
   if (vector == nullptr || !vector->getElementType()->isIntegerType() || vector->getElementType()->isBooleanType()) {
     return false;
