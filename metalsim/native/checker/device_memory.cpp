@@ -136,7 +136,8 @@ std::optional<uint32_t> DeviceMemory::access(uint64_t address, uint64_t size, co
   const Verdict verdict = region.shadow->access(kind, address - region.begin, size, access);
   if (verdict.conflict != 0) {
     const int64_t byte = static_cast<int64_t>(region.begin + verdict.conflict_byte - buffer->begin);
-    reporter_.race(site, {"device", buffer->index, byte, size}, verdict, access);
+    reporter_.race(site, {"device", buffer->index, byte, size}, verdict, access,
+                   reinterpret_cast<const char*>(address));
   }
   return buffer->index;
 }

@@ -60,6 +60,7 @@ bool Observed::access(const void* pointer, uint64_t size, const Site& site) {
   if (!running || size == 0) {
     return true;
   }
+  reporter_.settle();
   sites_.executed(site);
   const uint64_t address = reinterpret_cast<uint64_t>(pointer);
   const uint64_t arena = reinterpret_cast<uint64_t>(running->threadgroup_memory);
@@ -140,6 +141,7 @@ void threadgroup_memory_allocated(uint64_t offset, uint64_t size, const char* na
 }
 
 void simdgroup_met(uint32_t simdgroup, uint32_t mask) {
+  observed->reporter_.settle();
   observed->counters_.simdgroup_met(simdgroup, mask);
 }
 
@@ -152,6 +154,7 @@ void matrix_product(uint32_t, uint32_t, uint32_t types) {
 }
 
 void threadgroup_barrier(uint32_t flags) {
+  observed->reporter_.settle();
   observed->counters_.threadgroup_barrier();
   if ((flags & abi::kMemThreadgroup) != 0) {
     observed->threadgroup_.threadgroup_barrier();
@@ -162,6 +165,7 @@ void threadgroup_barrier(uint32_t flags) {
 }
 
 void simdgroup_barrier(uint32_t simdgroup, uint32_t flags) {
+  observed->reporter_.settle();
   observed->counters_.simdgroup_barrier();
   if ((flags & abi::kMemThreadgroup) != 0) {
     observed->threadgroup_.simdgroup_barrier(simdgroup);
@@ -171,7 +175,9 @@ void simdgroup_barrier(uint32_t simdgroup, uint32_t flags) {
   }
 }
 
-void end_threadgroup() {}
+void end_threadgroup() {
+  observed->reporter_.settle();
+}
 
 std::string end_dispatch() {
   const Observed& ended = *observed;

@@ -71,6 +71,17 @@ inline bool unordered(Record past, const Access& now) {
   return thread_of(past) != thread_of(now.record) || (past & kManyThreads) != 0;
 }
 
+/// Whether `past` is the same instruction's access by another thread of the simdgroup, and nothing else's. The threads
+/// of a simdgroup store together: where they store the same value to the same place it does not matter whose is the
+/// last.
+inline bool of_one_instruction(Record past, const Access& now) {
+  constexpr Record others = kManyThreads | kManySimdgroups | kEarlierThreadgroup;
+  return (past & others) == 0 && (past & kIntervalField) == (now.record & kIntervalField) &&
+         simdgroup_of(past) == simdgroup_of(now.record) &&
+         simdgroup_interval_of(past) == simdgroup_interval_of(now.record) && site_of(past) == site_of(now.record) &&
+         site_of(past) != kMaxSite;
+}
+
 /// `now` as the record of itself and of the past accesses of its kind.
 inline Record merged(Record past, const Access& now) {
   const Record interval = past & kIntervalField;

@@ -33,7 +33,7 @@ const char* relation(Record other, const Access& access) {
 
 } // namespace
 
-void Reporter::add(const char* kind, const Site& site, const Place& place, const std::string& detail) {
+Finding Reporter::make(const char* kind, const Site& site, const Place& place, const std::string& detail) {
   Finding finding;
   finding.kind = kind;
   finding.space = place.space;
@@ -46,23 +46,37 @@ void Reporter::add(const char* kind, const Site& site, const Place& place, const
   if (site.caller_file) {
     finding.detail += std::string(" (called at ") + site.caller_file + ":" + std::to_string(site.caller_line) + ")";
   }
-  findings_.add(finding);
+  return finding;
 }
 
 void Reporter::out_of_bounds(const Site& site, const Place& place, const std::string& bounds) {
-  add("out_of_bounds", site, place, std::string(verb(site)) + " outside of " + bounds);
+  findings_.add(make("out_of_bounds", site, place, std::string(verb(site)) + " outside of " + bounds));
 }
 
 void Reporter::uninitialized_read(const Site& site, const Place& place, const std::string& what) {
-  add("uninitialized_read", site, place, what);
+  findings_.add(make("uninitialized_read", site, place, what));
 }
 
-void Reporter::race(const Site& site, const Place& place, const Verdict& verdict, const Access& access) {
+void Reporter::race(const Site& site, const Place& place, const Verdict& verdict, const Access& access,
+                    const char* memory) {
   const Site* other = sites_.find(site_of(verdict.conflict));
   const char* other_verb = other ? verb(*other) : (verdict.conflict_is_store ? "store" : "load");
-  add("race", site, place,
-      std::string(verb(site)) + " here and " + other_verb + " at " + line_of(other) + ", " +
-          relation(verdict.conflict, access));
+  const Finding finding = make("race", site, place,
+                               std::string(verb(site)) + " here and " + other_verb + " at " + line_of(other) + ", " +
+                                   relation(verdict.conflict, access));
+  if (!verdict.conflict_is_lockstep) {
+    findings_.add(finding);
+    return;
+  }
+  pending_ = {finding, *running(), memory, std::string(memory, place.size.value_or(0))};
+  is_pending_ = true;
+}
+
+void Reporter::settle_pending() {
+  is_pending_ = false;
+  if (pending_.earlier.compare(0, std::string::npos, pending_.memory, pending_.earlier.size()) != 0) {
+    findings_.add(pending_.finding, pending_.thread);
+  }
 }
 
 } // namespace metalsim::checker

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "../instrumentation.h"
-#include "../runtime/findings.h"
+#include "../runtime/observer.h"
 #include "shadow.h"
 
 #include <cstdint>
@@ -57,13 +57,31 @@ public:
   /// `bounds` says what the access should have been inside of.
   void out_of_bounds(const Site& site, const Place& place, const std::string& bounds);
   void uninitialized_read(const Site& site, const Place& place, const std::string& what);
-  void race(const Site& site, const Place& place, const Verdict& verdict, const Access& access);
+  /// `memory` is what is accessed. Stores of one instruction are judged by settle(), once the second value is there.
+  void race(const Site& site, const Place& place, const Verdict& verdict, const Access& access, const char* memory);
+  /// To be called before anything else happens after an access.
+  void settle() {
+    if (is_pending_) {
+      settle_pending();
+    }
+  }
 
 private:
-  void add(const char* kind, const Site& site, const Place& place, const std::string& detail);
+  /// A store of the same instruction as an earlier one to the same place.
+  struct Pending {
+    Finding finding;
+    Running thread;
+    const char* memory;
+    std::string earlier; ///< what the earlier store left there
+  };
+
+  void settle_pending();
+  static Finding make(const char* kind, const Site& site, const Place& place, const std::string& detail);
 
   Findings& findings_;
   const Sites& sites_;
+  bool is_pending_ = false;
+  Pending pending_;
 };
 
 } // namespace metalsim::checker

@@ -8,10 +8,11 @@ namespace metalsim::checker {
 
 namespace {
 
-void note(Record other, bool is_store, uint64_t byte, Verdict& verdict) {
-  if (verdict.conflict == 0) {
+void note(Record other, bool is_store, bool is_lockstep, uint64_t byte, Verdict& verdict) {
+  if (verdict.conflict == 0 || (verdict.conflict_is_lockstep && !is_lockstep)) {
     verdict.conflict = other;
     verdict.conflict_is_store = is_store;
+    verdict.conflict_is_lockstep = is_lockstep;
     verdict.conflict_byte = byte;
   }
 }
@@ -44,10 +45,11 @@ __attribute__((always_inline)) inline void Shadow::visit(Cell& cell, uint64_t by
     verdict.uninitialized_byte = byte;
   }
   if (unordered(cell.write, now) && !(is_atomic && (cell.write & kAtomicRecord) != 0)) {
-    note(cell.write, true, byte, verdict);
+    const bool is_lockstep = kind == AccessKind::store && of_one_instruction(cell.write, now);
+    note(cell.write, true, is_lockstep, byte, verdict);
   }
   if (is_write && unordered(cell.read, now)) {
-    note(cell.read, false, byte, verdict);
+    note(cell.read, false, false, byte, verdict);
   }
   if (kind == AccessKind::load) {
     cell.read = merged(cell.read, now);

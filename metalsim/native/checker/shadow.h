@@ -20,6 +20,7 @@ enum class AccessKind { load, store, atomic_load, atomic_store, atomic_modify };
 struct Verdict {
   Record conflict = 0; ///< an access that is unordered with this one; 0 = none
   bool conflict_is_store = false;
+  bool conflict_is_lockstep = false; ///< both are stores of one instruction: a race only if their values differ
   uint64_t conflict_byte = 0;
   bool uninitialized = false;
   uint64_t uninitialized_byte = 0;

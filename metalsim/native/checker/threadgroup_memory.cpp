@@ -68,13 +68,13 @@ bool ThreadgroupMemory::access(int64_t offset, uint64_t size, const Site& site, 
   const Access access = intervals_.access(running.thread, site.number);
   const Verdict verdict = shadow_.access(kind_of(site), static_cast<uint64_t>(offset), size, access);
   if (verdict.uninitialized || verdict.conflict != 0) {
-    report(verdict, *variable, size, site, access);
+    report(verdict, *variable, size, site, access, running.threadgroup_memory + offset);
   }
   return true;
 }
 
 void ThreadgroupMemory::report(const Verdict& verdict, const Variable& variable, uint64_t size, const Site& site,
-                               const Access& access) {
+                               const Access& access, const char* memory) {
   if (verdict.uninitialized) {
     const int64_t byte = static_cast<int64_t>(verdict.uninitialized_byte) - variable.begin;
     reporter_.uninitialized_read(site, {"threadgroup", std::nullopt, byte, size},
@@ -82,7 +82,7 @@ void ThreadgroupMemory::report(const Verdict& verdict, const Variable& variable,
   }
   if (verdict.conflict != 0) {
     const int64_t byte = static_cast<int64_t>(verdict.conflict_byte) - variable.begin;
-    reporter_.race(site, {"threadgroup", std::nullopt, byte, size}, verdict, access);
+    reporter_.race(site, {"threadgroup", std::nullopt, byte, size}, verdict, access, memory);
   }
 }
 

@@ -41,7 +41,8 @@ private:
     return last != kNone && variables_[last].contains(offset, size) ? &variables_[last] : search(offset, size, site);
   }
   const Variable* search(int64_t offset, uint64_t size, const Site& site);
-  void report(const Verdict& verdict, const Variable& variable, uint64_t size, const Site& site, const Access& access);
+  void report(const Verdict& verdict, const Variable& variable, uint64_t size, const Site& site, const Access& access,
+              const char* memory);
   void report_bounds(int64_t offset, uint64_t size, const Site& site);
 
   Reporter& reporter_;

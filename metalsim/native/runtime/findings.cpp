@@ -7,6 +7,14 @@
 namespace metalsim {
 
 void Findings::add(const Finding& finding) {
+  add(finding, running());
+}
+
+void Findings::add(const Finding& finding, const Running& thread) {
+  add(finding, &thread);
+}
+
+void Findings::add(const Finding& finding, const Running* thread) {
   // Findings that differ in anything but thread and byte are different ones.
   const std::string space =
       finding.space + ' ' + json::number_or_null(finding.buffer) + ' ' + json::number_or_null(finding.size);
@@ -18,7 +26,7 @@ void Findings::add(const Finding& finding) {
     return;
   }
   Place place = {};
-  if (const Running* thread = running()) {
+  if (thread) {
     const uint32_t* threadgroup = thread->position->threadgroup_in_grid;
     place = {{threadgroup[0], threadgroup[1], threadgroup[2]}, thread->thread, thread->simdgroup, thread->lane};
   }

@@ -22,10 +22,14 @@ struct Finding {
   std::string detail; ///< what the fields above do not say; equal for equal faults
 };
 
-/// Thread-safe. Where a fault happened is taken from running() when it is added.
+struct Running; // observer.h
+
+/// Thread-safe.
 class Findings {
 public:
+  /// Of the thread that is running now, if there is one.
   void add(const Finding& finding);
+  void add(const Finding& finding, const Running& thread);
   bool empty() const;
   std::string json(const std::string& kernel) const; ///< a list; `kernel` is the name in each of them
 
@@ -39,6 +43,8 @@ private:
     Place place;
     uint64_t occurrences;
   };
+  void add(const Finding& finding, const Running* thread);
+
   mutable std::mutex mutex_;
   std::map<std::tuple<std::string, std::string, std::string, uint32_t, std::string>, size_t> index_;
   std::vector<Entry> entries_;
