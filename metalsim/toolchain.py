@@ -64,6 +64,17 @@ class Flavour(Enum):
         return common
 
 
+def program(name: str) -> str:
+    """Return the path of a program of LLVM 19, for instance ``clang++``."""
+    path = shutil.which(f"{name}-19")
+    if path is None:
+        raise ToolchainError(
+            f"metalsim needs {name}-19, which is not on PATH: run `apt-get install {' '.join(DEBIAN_PACKAGES)}` "
+            "(Debian 12 or newer)."
+        )
+    return path
+
+
 def install() -> None:
     """Install Debian's packages of clang and LLVM where they are missing and this user may.
 

@@ -18,8 +18,10 @@ def compile_ahead(request: pytest.FixtureRequest, compile: Callable[[Any], Any])
         The function that waits for one case, and returns what its ``compile`` returned or raises what it raised.
     """
     toolchain.build_everything()
-    items = [item for item in request.session.items if item.module is request.module and hasattr(item, "callspec")]
-    parameters = [item.callspec.params["case"] for item in items if "case" in item.callspec.params]
+    items = [
+        item for item in request.session.items if isinstance(item, pytest.Function) and item.module is request.module
+    ]
+    parameters = [item.callspec.params["case"] for item in items if "case" in item.fixturenames]
     cases = {id(case): case for case in parameters}
     with ThreadPoolExecutor(toolchain.JOBS) as pool:
         compiled: dict[int, Future[Any]] = {key: pool.submit(compile, case) for key, case in cases.items()}

@@ -79,7 +79,7 @@ class FaultCase:
         """Run it in all orders with checks, and return the buffers."""
         (scratch / "dispatch.json").write_text(self.dispatch)
         arguments = spec.read(scratch / "dispatch.json").arguments
-        buffers = arguments.pop("buffers")
+        buffers: dict[int, Any] = arguments.pop("buffers")
         bound = {i: (buffer, self.offsets[i]) if i in self.offsets else buffer for i, buffer in buffers.items()}
         pipeline.dispatch(**arguments, buffers=bound, check=True, schedule=metalsim.ALL_SCHEDULES)
         return buffers
