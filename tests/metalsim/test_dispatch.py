@@ -147,6 +147,14 @@ def test_pipelines_are_compiled_together(library):
     assert [pipeline.name for pipeline in pipelines] == ["twice_half", "twice_int", "scale"]
 
 
+@pytest.mark.parametrize("size", [1, 64, 100, 1000])
+def test_transactions_do_not_depend_on_where_the_copy_of_a_buffer_lies(library, size):
+    """Buffers begin at a page on a Mac: 32 threads that store 4 bytes each, aligned to 128, make one transaction."""
+    values = np.zeros(32 + size, np.float32)
+    counts = library.pipeline("narrow").dispatch((1,), (32,), {0: values}, count=True).counts
+    assert counts.device[0].store_transactions == 1
+
+
 def test_counts_need_to_be_asked_for(library):
     values = np.zeros(32, np.float32)
     pipeline = library.pipeline("narrow")

@@ -22,6 +22,8 @@ using checker::Sites;
 using checker::ThreadgroupMemory;
 
 constexpr uint64_t kMaxHarmlessBytes = uint64_t{1} << 20;
+/// Above any byte of a buffer: keeps the lines of several buffers apart.
+constexpr uint32_t kBufferShift = 48;
 
 class Observed {
 public:
@@ -90,7 +92,10 @@ bool Observed::device_access(uint64_t address, uint64_t size, const Site& site, 
   const std::optional<uint32_t> buffer =
       checks_ ? device_.access(address, size, site, running) : device_.find(address, size, site);
   if (counts_ && buffer) {
-    counters_.device_access(running.thread, address, size, site, *buffer);
+    // A buffer of Metal begins at a page, its copy here wherever its end demands.
+    const uint64_t begin = reinterpret_cast<uint64_t>(request_.buffers[*buffer].memory);
+    const uint64_t place = address - begin + (uint64_t{*buffer} << kBufferShift);
+    counters_.device_access(running.thread, place, size, site, *buffer);
   }
   return !checks_ || buffer;
 }
