@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metalsim import cache, frontend, toolchain
-from metalsim.errors import CompileError, Diagnostic, ValidationError
+from metalsim.errors import CompileError, Diagnostic, ToolchainError, ValidationError
 from metalsim.frontend import FunctionConstant, KernelDeclaration, Translation
 from metalsim.toolchain import Flavour
 
@@ -98,7 +98,8 @@ def _run_clang(command: Sequence[str | Path], source: Source, what: str) -> None
         return
     diagnostics = _diagnostics(done.stderr)
     if not diagnostics:
-        raise CompileError(f"{source.path}: {what} failed:\n{done.stderr.strip()[-4000:]}")
+        # Not the source's fault: clang or a plugin broke down.
+        raise ToolchainError(f"{source.path}: {what} broke down:\n{done.stderr.strip()[-4000:]}")
     raise CompileError(f"{source.path}: {what} failed with {len(diagnostics)} errors", diagnostics)
 
 

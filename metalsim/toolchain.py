@@ -56,7 +56,8 @@ class Flavour(Enum):
         """Return the compiler's flags that the shim and the kernels of this flavour share."""
         if self is Flavour.STRICT:
             return (*LANGUAGE, "-DMETALSIM_STRICT")
-        common = (*LANGUAGE, "-O2", "-g1", "-fPIC", "-fvisibility=hidden")
+        # A tail call would leave findings without the line of the kernel's last barrier.
+        common = (*LANGUAGE, "-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-fno-optimize-sibling-calls")
         if self is Flavour.INSTRUMENTED:
             # Names of values are for messages; vectorised accesses would not be those of the source.
             names = ("-DMETALSIM_INSTRUMENTED", "-fno-discard-value-names")

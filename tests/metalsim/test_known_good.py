@@ -38,7 +38,7 @@ class Kernel:
     head_dims: tuple[int, ...]
     lengths: tuple[tuple[int, int], ...]  #: (queries, keys), taken in turn
     causal_alignment: str
-    masks_with_causal: bool = True
+    masks_with_causal: bool = True  #: false where a causal kernel looks at no mask
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -58,9 +58,16 @@ KERNELS = {
         options={"two_pass": True},
     ),
     "mlx-steel": Kernel(real_kernels.mlx_steel, (64, 80, 128), ((70, 93), (64, 64), (33, 65)), "bottom_right"),
-    "mlx-vector": Kernel(real_kernels.mlx_vector, (64, 96, 128, 256), ((1, 77), (4, 130)), "bottom_right"),
+    "mlx-vector": Kernel(
+        real_kernels.mlx_vector, (64, 96, 128, 256), ((1, 77), (4, 130)), "bottom_right", masks_with_causal=False
+    ),
     "mlx-vector-2pass": Kernel(
-        real_kernels.mlx_vector, (64, 96, 128, 256), ((2, 300), (1, 40)), "bottom_right", options={"two_pass": True}
+        real_kernels.mlx_vector,
+        (64, 96, 128, 256),
+        ((2, 300), (1, 40)),
+        "bottom_right",
+        masks_with_causal=False,
+        options={"two_pass": True},
     ),
 }
 

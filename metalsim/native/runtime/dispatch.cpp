@@ -1,5 +1,6 @@
 // metalsim_dispatch: threads of the host take threadgroups off a counter until none is left.
 #include "json.h"
+#include "threadgroup_order.h"
 #include "worker.h"
 
 #include <algorithm>
@@ -40,12 +41,13 @@ private:
 
 void take_threadgroups(Worker& worker, Dispatch& dispatch) {
   const FlushedDenormals flushed;
+  const ThreadgroupOrder order(dispatch.request, dispatch.grid.count);
   for (;;) {
-    const uint64_t number = dispatch.next.fetch_add(1);
-    if (number >= dispatch.grid.count) {
+    const uint64_t taken = dispatch.next.fetch_add(1);
+    if (taken >= dispatch.grid.count) {
       return;
     }
-    if (!worker.run_threadgroup(dispatch.grid, number)) {
+    if (!worker.run_threadgroup(dispatch.grid, order.at(taken))) {
       dispatch.next = dispatch.grid.count; // the others stop as well
       return;
     }

@@ -104,6 +104,9 @@ std::string whereabouts(const Simdgroup& simdgroup, uint32_t group) {
     return "others wait at " + operation_name(simdgroup, lane) + " in " +
            description_of(site_of(simdgroup.stack[lane]));
   }
+  if (!simdgroup.at_barrier) {
+    return "others have returned";
+  }
   const uint32_t lane = first_lane(simdgroup.at_barrier);
   return "others wait at threadgroup_barrier in " + description_of(site_of(simdgroup.stack[lane]));
 }
@@ -111,7 +114,7 @@ std::string whereabouts(const Simdgroup& simdgroup, uint32_t group) {
 void check_meeting(Worker& worker, Simdgroup& simdgroup, uint32_t group) {
   const uint32_t operation = simdgroup.operation;
   const uint32_t lane = first_lane(group);
-  if (group != simdgroup.live && !is_about_active_lanes(operation)) {
+  if (group != simdgroup.all && !is_about_active_lanes(operation)) {
     report(worker, simdgroup, lane,
            operation_name(simdgroup, lane) + " is reached by only some of the simdgroup's threads; " +
                whereabouts(simdgroup, group));

@@ -13,9 +13,9 @@ struct Binding {
 };
 
 enum class Schedule : uint32_t {
-  forward,  ///< simdgroups and lanes in ascending order
+  forward,  ///< threadgroups, simdgroups and lanes in ascending order
   reversed, ///< descending
-  random,   ///< the next simdgroup is drawn at every barrier and collective, from `seed`
+  random,   ///< drawn from `seed`: threadgroups, and the next simdgroup at every barrier and collective
 };
 
 enum Mode : uint32_t {

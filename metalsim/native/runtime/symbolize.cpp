@@ -46,7 +46,7 @@ std::string quoted_for_shell(const std::string& text) {
 std::string symbolizer_command(const std::string& library, const std::vector<uintptr_t>& offsets) {
   const char* configured = std::getenv("METALSIM_SYMBOLIZER");
   std::string command = quoted_for_shell(configured ? configured : "llvm-symbolizer-19");
-  command += " --inlines --functions=none --obj=" + quoted_for_shell(library);
+  command += " --inlines --relativenames --functions=none --obj=" + quoted_for_shell(library);
   for (uintptr_t offset : offsets) {
     char text[24];
     std::snprintf(text, sizeof text, " 0x%llx", static_cast<unsigned long long>(offset));
