@@ -57,7 +57,7 @@ class Flavour(Enum):
         if self is Flavour.STRICT:
             return (*LANGUAGE, "-DMETALSIM_STRICT")
         # A tail call would leave findings without the line of the kernel's last barrier.
-        common = (*LANGUAGE, "-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-fno-optimize-sibling-calls")
+        common = (*LANGUAGE, "-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-fno-plt", "-fno-optimize-sibling-calls")
         if self is Flavour.INSTRUMENTED:
             # Names of values are for messages; vectorised accesses would not be those of the source.
             names = ("-DMETALSIM_INSTRUMENTED", "-fno-discard-value-names")

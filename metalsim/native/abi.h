@@ -163,18 +163,19 @@ typedef float MatrixElements __attribute__((vector_size(8)));
 } // namespace metalsim::abi
 
 // NOLINTBEGIN: the names are the ABI
+// Where a thread may have to wait for others, and its stack is left for another's.
 // nomerge: a call stays where its line is, so that barriers in two branches are seen to be two.
-#define METALSIM_CONVERGENT __attribute__((convergent, nomerge, nothrow))
+// preserve_none: the caller keeps nothing in registers, so that there is little to save when stacks are switched.
+#define METALSIM_BLOCKING __attribute__((convergent, nomerge, nothrow, preserve_none))
 extern "C" {
 /// Collective: d = a * b + c on the whole simdgroup, in fp32. `types` is abi::matrix_product(...).
-METALSIM_CONVERGENT metalsim::abi::MatrixElements metalsim_matrix_product(uint32_t types,
-                                                                          metalsim::abi::MatrixElements a,
-                                                                          metalsim::abi::MatrixElements b,
-                                                                          metalsim::abi::MatrixElements c);
+METALSIM_BLOCKING metalsim::abi::MatrixElements metalsim_matrix_product(uint32_t types, metalsim::abi::MatrixElements a,
+                                                                        metalsim::abi::MatrixElements b,
+                                                                        metalsim::abi::MatrixElements c);
 /// Collective: `op` is an abi::Collective, `value` and `fill` hold up to 8 bytes in their low bits.
-METALSIM_CONVERGENT uint64_t metalsim_collective(uint32_t op, uint64_t value, uint64_t fill, uint32_t parameter);
-METALSIM_CONVERGENT void metalsim_threadgroup_barrier(uint32_t flags);
-METALSIM_CONVERGENT void metalsim_simdgroup_barrier(uint32_t flags);
+METALSIM_BLOCKING uint64_t metalsim_collective(uint32_t op, uint64_t value, uint64_t fill, uint32_t parameter);
+METALSIM_BLOCKING void metalsim_threadgroup_barrier(uint32_t flags);
+METALSIM_BLOCKING void metalsim_simdgroup_barrier(uint32_t flags);
 
 /// Address of buffer n, for the parameter thunk. A function and not a load, so that the reflection pass sees what is
 /// used.

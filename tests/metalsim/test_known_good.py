@@ -97,7 +97,13 @@ def _table() -> list[Row]:
                     features = offered[number % len(offered)]
                     queries, keys = kernel.lengths[number % len(kernel.lengths)]
                     number += 1
-                    words = (name, str(dtype).removeprefix("torch."), f"D{head_dim}", f"{queries}x{keys}", *features.values())
+                    words = (
+                        name,
+                        str(dtype).removeprefix("torch."),
+                        f"D{head_dim}",
+                        f"{queries}x{keys}",
+                        *features.values(),
+                    )
                     title = "-".join("causal" if word is True else str(word) for word in words)
                     causal, mask = features.get("causal", False), features.get("mask")
                     rows.append(Row(title, kernel, dtype, head_dim, queries, keys, causal, mask))
@@ -152,7 +158,9 @@ def test_right_and_without_findings(case: Row, compiled: Callable[[Row], list[me
     out = built.run(lambda d: pipelines[d.function], check=True, schedule=metalsim.ALL_SCHEDULES)
     assert_matches(out, None, attention, *inputs, **options)
     plain = built.run(lambda d: pipelines[d.function])
-    assert torch.equal(real_kernels.bits(plain), real_kernels.bits(out)), "the instrumented build computes something else"
+    assert torch.equal(real_kernels.bits(plain), real_kernels.bits(out)), (
+        "the instrumented build computes something else"
+    )
 
 
 def test_the_table_offers_everything() -> None:

@@ -99,8 +99,10 @@ private:
     auto* function = cast<Function>(callee.getCallee());
     function->setConvergent();
     function->setDoesNotThrow();
-    Value* result = builder.CreateCall(
+    function->setCallingConv(CallingConv::PreserveNone);
+    CallInst* result = builder.CreateCall(
         callee, {builder.getInt32(types), to_runtime(builder, a), to_runtime(builder, b), to_runtime(builder, c)});
+    result->setCallingConv(CallingConv::PreserveNone);
     return from_runtime(builder, result, call.getType());
   }
 

@@ -4,18 +4,24 @@
 
 #include <algorithm>
 
-// On entry rsp is 8 below a multiple of 16; six pushes leave it there, so that 8 more bytes align the call of the post.
+// On entry rsp is 8 below a multiple of 16; one push aligns it for the call of the post. The arguments come where the
+// calling convention preserve_none has them.
 asm(R"(
 .text
 .macro METALSIM_ADOPT_STACK
-  popq %r15
-  popq %r14
-  popq %r13
-  popq %r12
-  popq %rbx
   popq %rbp
   popq %rcx
   jmp *%rcx
+.endm
+
+.macro METALSIM_SUSPEND post
+  pushq %rbp
+  movq %rsp, %r8
+  call \post
+  movq %rax, %rsp
+  movsd (%rdx), %xmm0
+  movq 8(%rdx), %rax
+  METALSIM_ADOPT_STACK
 .endm
 
 .macro METALSIM_STUB name post
@@ -23,19 +29,11 @@ asm(R"(
 .globl \name
 .type \name, @function
 \name:
-  pushq %rbp
-  pushq %rbx
-  pushq %r12
-  pushq %r13
-  pushq %r14
-  pushq %r15
-  movq %rsp, %r8
-  subq $8, %rsp
-  call \post
-  movq %rax, %rsp
-  movsd (%rdx), %xmm0
-  movq 8(%rdx), %rax
-  METALSIM_ADOPT_STACK
+  movq %r12, %rdi
+  movq %r13, %rsi
+  movq %r14, %rdx
+  movq %r15, %rcx
+  METALSIM_SUSPEND \post
 .size \name, . - \name
 .endm
 
@@ -45,7 +43,27 @@ METALSIM_STUB metalsim_threadgroup_barrier metalsim_post_threadgroup_barrier
 METALSIM_STUB metalsim_simdgroup_barrier metalsim_post_simdgroup_barrier
 METALSIM_STUB metalsim_thread_exit metalsim_post_thread_exit
 METALSIM_STUB metalsim_abandon metalsim_post_abandon
-METALSIM_STUB metalsim_enter metalsim_post_enter
+
+.p2align 5
+.globl metalsim_enter
+.type metalsim_enter, @function
+metalsim_enter:
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  leaq 1f(%rip), %rcx
+  pushq %rcx
+  METALSIM_SUSPEND metalsim_post_enter
+1:
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  ret
+.size metalsim_enter, . - metalsim_enter
 
 .p2align 5
 .globl metalsim_adopt_stack
@@ -80,11 +98,11 @@ char* FiberStacks::end(uint32_t index) const {
 
 void* FiberStacks::prepare(uint32_t index, void (*entry)()) const {
   // `entry` is jumped to and expects what a call would have left: a return address (null ends a debugger's walk) 8
-  // below a multiple of 16. Below it lie the address that the stub jumps to and six registers.
-  constexpr size_t kWords = 8;
+  // below a multiple of 16. Below it lie the address that the stub jumps to and rbp.
+  constexpr size_t kWords = 3;
   void** stack = reinterpret_cast<void**>(end(index)) - kWords;
   std::fill(stack, stack + kWords, nullptr);
-  stack[6] = reinterpret_cast<void*>(entry);
+  stack[1] = reinterpret_cast<void*>(entry);
   return stack;
 }
 

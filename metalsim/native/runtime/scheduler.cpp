@@ -1,16 +1,15 @@
 // The scheduler: which thread of a threadgroup runs next.
 //
-// * A thread runs until it blocks. Simdgroups run in lockstep groups: a collective is run when no lane of the simdgroup
-// is
-//   ready any more, so that all that can take part have arrived.
-// * If the lanes wait at different collectives, the one at the lowest address goes first and the others stay: lanes
-// that
-//   went round a loop once more, or took the first branch, catch up with those that wait behind it, as they would on
-//   the hardware. Nothing can wait for ever: if lanes wait at collectives, one of these is run; if all that are left
-//   wait at threadgroup barriers, these open. Either can be a fault of the kernel, which divergence.cpp reports.
-// * The order of simdgroups and lanes is the request's schedule. The random one is drawn from the seed and the number
-// of
-//   the threadgroup, so that it does not depend on which host thread runs it.
+// A thread runs until it blocks. Simdgroups run in lockstep groups: a collective is run when no lane of the simdgroup
+// is ready any more, so that all that can take part have arrived.
+//
+// If the lanes wait at different collectives, the one at the lowest address goes first and the others stay: lanes that
+// went round a loop once more, or took the first branch, catch up with those that wait behind it, as they would on the
+// hardware. Nothing can wait for ever: if lanes wait at collectives, one of these is run; if all that are left wait at
+// threadgroup barriers, these open. Either can be a fault of the kernel, which divergence.cpp reports.
+//
+// The order of simdgroups and lanes is the request's schedule. The random one is drawn from the seed and the number of
+// the threadgroup, so that it does not depend on which host thread runs it.
 #include "scheduler.h"
 
 #include "collectives.h"
@@ -68,9 +67,10 @@ void note_operation(Simdgroup& simdgroup, uint32_t lane) {
   simdgroup.mismatch = false;
 }
 
-void compare_operation(Simdgroup& simdgroup, uint32_t lane) {
-  simdgroup.mismatch |= simdgroup.operation != simdgroup.lane_operation[lane];
-  simdgroup.mismatch |= simdgroup.site != site_of(simdgroup.stack[lane]);
+inline void compare_operation(Simdgroup& simdgroup, uint32_t operation, const void* stack) {
+  if (__builtin_expect(simdgroup.operation != operation || simdgroup.site != site_of(stack), false)) {
+    simdgroup.mismatch = true;
+  }
 }
 
 /// Of lanes that wait at different collectives, those at the one that comes first in the code.
@@ -98,7 +98,8 @@ void compare_remaining(Simdgroup& simdgroup) {
     note_operation(simdgroup, first_lane(simdgroup.waiting));
   }
   for (uint32_t lanes = simdgroup.waiting; lanes; lanes &= lanes - 1) {
-    compare_operation(simdgroup, first_lane(lanes));
+    const uint32_t lane = first_lane(lanes);
+    compare_operation(simdgroup, simdgroup.lane_operation[lane], simdgroup.stack[lane]);
   }
 }
 
@@ -168,13 +169,13 @@ inline Resume continue_after(Worker& worker, Simdgroup& simdgroup) {
 }
 
 /// The running lane has arrived at a collective.
-inline Resume wait(Worker& worker, Simdgroup& simdgroup, uint32_t operation, uint32_t parameter, void* stack) {
-  const uint32_t lane = simdgroup.lane;
+inline Resume wait(Worker& worker, Simdgroup& simdgroup, uint32_t lane, uint32_t operation, uint32_t parameter,
+                   void* stack) {
   simdgroup.stack[lane] = stack;
   simdgroup.lane_operation[lane] = operation;
   simdgroup.parameter[lane] = parameter;
   if (simdgroup.waiting) {
-    compare_operation(simdgroup, lane);
+    compare_operation(simdgroup, operation, stack);
   } else {
     note_operation(simdgroup, lane);
   }
@@ -182,6 +183,17 @@ inline Resume wait(Worker& worker, Simdgroup& simdgroup, uint32_t operation, uin
   simdgroup.waiting |= 1u << lane;
   return continue_after(worker, simdgroup);
 }
+
+/// matrix_offset of every lane, to be looked up.
+struct MatrixOffsets {
+  uint8_t of_lane[abi::kSimdWidth] = {};
+  constexpr MatrixOffsets() {
+    for (uint32_t lane = 0; lane < abi::kSimdWidth; ++lane) {
+      of_lane[lane] = static_cast<uint8_t>(matrix_offset(lane));
+    }
+  }
+};
+constexpr MatrixOffsets kMatrixOffsets;
 
 /// Two numbers to two neighbouring places of a matrix.
 inline void store_elements(float* place, abi::MatrixElements elements) {
@@ -204,24 +216,26 @@ Resume metalsim_post_matrix_product(uint32_t types, uint64_t, uint64_t, uint64_t
                                     abi::MatrixElements b, abi::MatrixElements c) {
   Worker& worker = *current_worker;
   Simdgroup& simdgroup = *worker.simdgroup;
-  const uint32_t offset = matrix_offset(simdgroup.lane);
+  const uint32_t lane = simdgroup.lane;
+  const uint32_t offset = kMatrixOffsets.of_lane[lane];
   store_elements(simdgroup.matrices.a + offset, a);
   store_elements(simdgroup.matrices.b + offset, b);
   store_elements(simdgroup.matrices.c + offset, c);
-  return wait(worker, simdgroup, kMatrixProduct, types, stack);
+  return wait(worker, simdgroup, lane, kMatrixProduct, types, stack);
 }
 
 Resume metalsim_post_collective(uint32_t op, uint64_t value, uint64_t fill, uint32_t parameter, void* stack) {
   Worker& worker = *current_worker;
   Simdgroup& simdgroup = *worker.simdgroup;
-  simdgroup.value[simdgroup.lane] = value;
-  simdgroup.fill[simdgroup.lane] = fill;
-  return wait(worker, simdgroup, op, parameter, stack);
+  const uint32_t lane = simdgroup.lane;
+  simdgroup.value[lane] = value;
+  simdgroup.fill[lane] = fill;
+  return wait(worker, simdgroup, lane, op, parameter, stack);
 }
 
 Resume metalsim_post_simdgroup_barrier(uint32_t flags, uint64_t, uint64_t, uint64_t, void* stack) {
   Worker& worker = *current_worker;
-  return wait(worker, *worker.simdgroup, kSimdgroupBarrier, flags, stack);
+  return wait(worker, *worker.simdgroup, worker.simdgroup->lane, kSimdgroupBarrier, flags, stack);
 }
 
 Resume metalsim_post_threadgroup_barrier(uint32_t flags, uint64_t, uint64_t, uint64_t, void* stack) {
