@@ -236,8 +236,8 @@ class Pipeline:
             check: report accesses out of bounds, reads of what was never written, races and divergence.
             threads: in place of threadgroups, the threads of the grid; threadgroups at its edges may be smaller.
             count: collect ``Run.counts``; "lines" for each line of the source as well. ``check`` counts too.
-            schedule: the order of simdgroups: "forward", "reversed", or an int that seeds a random one. Of several, each runs
-                on the same input, and their results must be equal bit by bit.
+            schedule: the order of threadgroups and simdgroups: "forward", "reversed", or an int that seeds a random one. Of
+                several, each runs on the same input, and their results must be equal bit by bit.
             workers: threads of this machine, by default one for each core. Checks and counts use one.
 
         Raises:
