@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-// On entry rsp is 8 below a multiple of 16; one push aligns it for the call of the post. The arguments come where the
-// calling convention preserve_none has them.
+// On entry rsp is 8 below a multiple of 16; one push aligns it for the call of the post. By the convention
+// preserve_none the arguments of the entry point and of its post are in r12 to r15 and then rdi, the post's fifth.
 asm(R"(
 .text
 .macro METALSIM_ADOPT_STACK
@@ -16,7 +16,7 @@ asm(R"(
 
 .macro METALSIM_SUSPEND post
   pushq %rbp
-  movq %rsp, %r8
+  movq %rsp, %rdi
   call \post
   movq %rax, %rsp
   movsd (%rdx), %xmm0
@@ -29,10 +29,6 @@ asm(R"(
 .globl \name
 .type \name, @function
 \name:
-  movq %r12, %rdi
-  movq %r13, %rsi
-  movq %r14, %rdx
-  movq %r15, %rcx
   METALSIM_SUSPEND \post
 .size \name, . - \name
 .endm

@@ -8,8 +8,8 @@
 //      thread A                    the stub                                    thread B
 //   ------------------   ---------------------------------------------   ----------------------
 //   call collective ---> push rbp                  (A's stack)
-//                        r8 = rsp                  A, suspended
-//                        call post  -------------> notes A's request, keeps r8 for later,
+//                        rdi = rsp                 A, suspended
+//                        call post  -------------> notes A's request, keeps rdi for later,
 //                                                  returns {B's kept rsp, B's result}
 //                        rsp = rax                 (B's stack from here on)
 //                        xmm0, rax = result at rdx
@@ -83,21 +83,22 @@ private:
 } // namespace metalsim
 
 #define METALSIM_HIDDEN __attribute__((visibility("hidden")))
+#define METALSIM_POST METALSIM_HIDDEN __attribute__((preserve_none))
 extern "C" {
 // The posts. A stub leaves the first arguments as the kernel passed them and adds the suspended stack as the fifth.
-METALSIM_HIDDEN metalsim::Resume metalsim_post_matrix_product(uint32_t types, uint64_t, uint64_t, uint64_t, void* stack,
-                                                              metalsim::abi::MatrixElements a,
-                                                              metalsim::abi::MatrixElements b,
-                                                              metalsim::abi::MatrixElements c);
-METALSIM_HIDDEN metalsim::Resume metalsim_post_collective(uint32_t op, uint64_t value, uint64_t fill,
-                                                          uint32_t parameter, void* stack);
-METALSIM_HIDDEN metalsim::Resume metalsim_post_threadgroup_barrier(uint32_t flags, uint64_t, uint64_t, uint64_t,
-                                                                   void* stack);
-METALSIM_HIDDEN metalsim::Resume metalsim_post_simdgroup_barrier(uint32_t flags, uint64_t, uint64_t, uint64_t,
+METALSIM_POST metalsim::Resume metalsim_post_matrix_product(uint32_t types, uint64_t, uint64_t, uint64_t, void* stack,
+                                                            metalsim::abi::MatrixElements a,
+                                                            metalsim::abi::MatrixElements b,
+                                                            metalsim::abi::MatrixElements c);
+METALSIM_POST metalsim::Resume metalsim_post_collective(uint32_t op, uint64_t value, uint64_t fill, uint32_t parameter,
+                                                        void* stack);
+METALSIM_POST metalsim::Resume metalsim_post_threadgroup_barrier(uint32_t flags, uint64_t, uint64_t, uint64_t,
                                                                  void* stack);
-METALSIM_HIDDEN metalsim::Resume metalsim_post_thread_exit(uint64_t, uint64_t, uint64_t, uint64_t, void* stack);
-METALSIM_HIDDEN metalsim::Resume metalsim_post_abandon(uint64_t, uint64_t, uint64_t, uint64_t, void* stack);
-METALSIM_HIDDEN metalsim::Resume metalsim_post_enter(uint64_t, uint64_t, uint64_t, uint64_t, void* stack);
+METALSIM_POST metalsim::Resume metalsim_post_simdgroup_barrier(uint32_t flags, uint64_t, uint64_t, uint64_t,
+                                                               void* stack);
+METALSIM_POST metalsim::Resume metalsim_post_thread_exit(uint64_t, uint64_t, uint64_t, uint64_t, void* stack);
+METALSIM_POST metalsim::Resume metalsim_post_abandon(uint64_t, uint64_t, uint64_t, uint64_t, void* stack);
+METALSIM_POST metalsim::Resume metalsim_post_enter(uint64_t, uint64_t, uint64_t, uint64_t, void* stack);
 
 // Stubs that only the runtime calls.
 METALSIM_HIDDEN void metalsim_enter();                    ///< runs the threads; returns when none is left

@@ -161,7 +161,14 @@ __attribute__((noinline)) Resume continue_elsewhere(Worker& worker, Simdgroup& s
   return resume(worker, *worker.simdgroup);
 }
 
-inline Resume continue_after(Worker& worker, Simdgroup& simdgroup) {
+/// `lane` cannot go on. Lanes become ready all at once and run in ascending order, so that the next one is the next
+/// number: known at once, where looking for it would wait for what has just been stored.
+inline Resume continue_after(Worker& worker, Simdgroup& simdgroup, uint32_t lane) {
+  const uint32_t next = lane + 1;
+  if (__builtin_expect(!worker.descending && (uint64_t{simdgroup.ready} >> next & 1) != 0, true)) {
+    simdgroup.lane = next;
+    return {simdgroup.stack[next], &simdgroup.results[next]};
+  }
   if (__builtin_expect(simdgroup.ready != 0, true)) {
     return resume(worker, simdgroup);
   }
@@ -181,7 +188,7 @@ inline Resume wait(Worker& worker, Simdgroup& simdgroup, uint32_t lane, uint32_t
   }
   simdgroup.ready &= ~(1u << lane);
   simdgroup.waiting |= 1u << lane;
-  return continue_after(worker, simdgroup);
+  return continue_after(worker, simdgroup, lane);
 }
 
 /// matrix_offset of every lane, to be looked up.
@@ -246,17 +253,18 @@ Resume metalsim_post_threadgroup_barrier(uint32_t flags, uint64_t, uint64_t, uin
   simdgroup.stack[lane] = stack;
   simdgroup.ready &= ~(1u << lane);
   simdgroup.at_barrier |= 1u << lane;
-  return continue_after(worker, simdgroup);
+  return continue_after(worker, simdgroup, lane);
 }
 
 Resume metalsim_post_thread_exit(uint64_t, uint64_t, uint64_t, uint64_t, void*) {
   Worker& worker = *current_worker;
   Simdgroup& simdgroup = *worker.simdgroup;
-  const uint32_t bit = 1u << simdgroup.lane;
+  const uint32_t lane = simdgroup.lane;
+  const uint32_t bit = 1u << lane;
   simdgroup.ready &= ~bit;
   simdgroup.live &= ~bit;
   simdgroup.returned |= bit;
-  return continue_after(worker, simdgroup);
+  return continue_after(worker, simdgroup, lane);
 }
 
 Resume metalsim_post_abandon(uint64_t, uint64_t, uint64_t, uint64_t, void*) {
