@@ -13,7 +13,7 @@ import metalsim
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests" / "metalsim")]
 from real_kernels import attention_inputs, torch_prefill  # noqa: E402  (needs the path above)
 
-ROUNDS = 7
+ROUNDS = 30
 ITERATIONS = 20_000
 
 OPERATIONS = """
