@@ -8,7 +8,6 @@ from typing import Any
 from metalsim import toolchain
 
 MAX_BINDINGS = 31
-MAX_THREADS = 1024
 SIMD_WIDTH = 32
 THREADGROUP_MEMORY = 32768
 
