@@ -33,11 +33,18 @@ demo: build
 test: build lint metal
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -q
+	@echo "== pytest on the software mps device"
+	@METALSIM=1 METALSIM_STRICT_OPERATORS=1 FUSED_ATTN_TEST_DEVICE=mps $(BIN)/python -m pytest -q $(MPS_TESTS)
 
 # metalsim runs Metal kernels on this machine. It needs clang-19, which is installed from Debian's packages where it is missing.
-metal: build
-	@echo "== metalsim: clang-19 and its native parts (two minutes the first time)"
+metal: $(VENV)/metalsim.stamp
+	@echo "== metalsim: clang-19 and its native parts (two to three minutes the first time)"
 	@$(BIN)/python -m metalsim setup
+
+# Lets `import torch` find the software mps device, which stays off without METALSIM=1.
+$(VENV)/metalsim.stamp: metalsim/pyproject.toml $(VENV)/extension.stamp
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps -e metalsim
+	@touch $@
 
 bench: build
 	@$(BIN)/python -m bench

@@ -17,6 +17,8 @@ from metalsim.errors import (
     ValidationError,
 )
 from metalsim.library import Argument, Library, Pipeline, compile
+from metalsim.mps.mac import described_as
+from metalsim.mps.observation import CountedCalls, CountedDispatch, CountedOperator, checked, counted
 
 __all__ = [
     "ALL_SCHEDULES",
@@ -24,6 +26,9 @@ __all__ = [
     "BufferTraffic",
     "CheckError",
     "CompileError",
+    "CountedCalls",
+    "CountedDispatch",
+    "CountedOperator",
     "Counts",
     "Diagnostic",
     "DivergenceError",
@@ -40,5 +45,8 @@ __all__ = [
     "ToolchainError",
     "UninitializedReadError",
     "ValidationError",
+    "checked",
     "compile",
+    "counted",
+    "described_as",
 ]

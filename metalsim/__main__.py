@@ -10,6 +10,7 @@ from metalsim import model, spec, toolchain
 from metalsim.counts import Counts
 from metalsim.errors import CompileError, MetalsimError
 from metalsim.library import compile
+from metalsim.mps import build
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -124,6 +125,7 @@ def main() -> int:
         if arguments.command == "setup":
             toolchain.install()
             toolchain.build_everything()
+            build.device_libraries()
             return 0
         return {"check": _check, "kernels": _kernels, "count": _count}[arguments.command](arguments)
     except CompileError as error:

@@ -1,7 +1,9 @@
 """What a kernel costs, counted while it runs: :class:`Counts` is ``Run.counts``."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from functools import reduce
+from typing import Any, TypeVar
 
 
 @dataclass(frozen=True)
@@ -106,3 +108,47 @@ def from_json(fields: dict[str, Any]) -> Counts:
     known["threadgroup"] = ThreadgroupTraffic(**fields.get("threadgroup", {}))
     known["lines"] = tuple(LineCounts(**line) for line in fields.get("lines", ()))
     return Counts(**known)
+
+
+_Record = TypeVar("_Record", BufferTraffic, ThreadgroupTraffic)
+
+
+def _added(first: _Record, second: _Record) -> _Record:
+    sums = {f.name: getattr(first, f.name) + getattr(second, f.name) for f in fields(first)}
+    return type(first)(**sums)
+
+
+def _lines_added(lines: Iterable[LineCounts]) -> tuple[LineCounts, ...]:
+    sums: dict[tuple[str, int, str, str], list[int]] = {}
+    for line in lines:
+        place = (line.file, line.line, line.space, line.kind)
+        numbers = (line.instructions, line.bytes, line.transactions, line.cycles_apple7, line.cycles_apple9)
+        sums[place] = [a + b for a, b in zip(sums.get(place, (0, 0, 0, 0, 0)), numbers, strict=True)]
+    return tuple(LineCounts(*place, *numbers) for place, numbers in sums.items())
+
+
+def _counts_added(first: Counts, second: Counts) -> Counts:
+    sums: dict[str, Any] = {}
+    for f in fields(Counts):
+        a, b = getattr(first, f.name), getattr(second, f.name)
+        if f.name == "threadgroup_memory":
+            sums[f.name] = max(a, b)
+        elif f.name == "device":
+            sums[f.name] = {i: _added(a.get(i, BufferTraffic()), b.get(i, BufferTraffic())) for i in sorted({*a, *b})}
+        elif f.name == "threadgroup":
+            sums[f.name] = _added(a, b)
+        elif f.name == "lines":
+            sums[f.name] = _lines_added((*a, *b))
+        elif isinstance(a, dict):
+            sums[f.name] = {key: a.get(key, 0) + b.get(key, 0) for key in (*a, *(key for key in b if key not in a))}
+        else:
+            sums[f.name] = a + b
+    return Counts(**sums)
+
+
+def total(counts: Sequence[Counts]) -> Counts:
+    """Return the sum of several dispatches' counts; of ``threadgroup_memory`` the largest.
+
+    Buffers are summed by their index, whatever they are bound to.
+    """
+    return reduce(_counts_added, counts, Counts())

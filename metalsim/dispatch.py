@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from metalsim import counts, native
-from metalsim.buffers import Buffer, GuardedCopies, check_span, span_of
+from metalsim.buffers import Buffer, GuardedCopies, Span, check_span, span_of
 from metalsim.counts import Counts
 from metalsim.errors import Finding, MetalsimError, OrderDependenceError, ValidationError, check_error
 from metalsim.toolchain import Flavour
@@ -48,7 +48,9 @@ class Run:
 
 
 @dataclass(frozen=True)
-class _Grid:
+class Grid:
+    """The threads of a dispatch, and of each of its threadgroups."""
+
     threads: tuple[int, int, int]
     threadgroup: tuple[int, int, int]
 
@@ -62,7 +64,7 @@ def _triple(what: str, sizes: Sequence[int]) -> tuple[int, int, int]:
 
 def _grid(
     pipeline: "Pipeline", threadgroups: Sequence[int] | None, threads: Sequence[int] | None, group: Sequence[int]
-) -> _Grid:
+) -> Grid:
     x, y, z = _triple("threads_per_threadgroup", group)
     limit = pipeline.max_total_threads_per_threadgroup
     if x * y * z > limit:
@@ -73,9 +75,9 @@ def _grid(
     if (threadgroups is None) == (threads is None):
         raise ValidationError("dispatch() needs either threadgroups or threads: the size of the grid in one of the two")
     if threads is not None:
-        return _Grid(_triple("threads", threads), (x, y, z))
+        return Grid(_triple("threads", threads), (x, y, z))
     gx, gy, gz = _triple("threadgroups", threadgroups or ())
-    return _Grid((gx * x, gy * y, gz * z), (x, y, z))
+    return Grid((gx * x, gy * y, gz * z), (x, y, z))
 
 
 def _threadgroup_memory(pipeline: "Pipeline", given: Mapping[int, int]) -> list[int]:
@@ -104,7 +106,8 @@ def _threadgroup_memory(pipeline: "Pipeline", given: Mapping[int, int]) -> list[
     return lengths
 
 
-def _schedules(schedule: Schedule | Sequence[Schedule]) -> list[Schedule]:
+def schedules_of(schedule: Schedule | Sequence[Schedule]) -> list[Schedule]:
+    """Return the orders that the argument ``schedule`` of a dispatch names."""
     several = [schedule] if isinstance(schedule, (str, int)) else list(schedule)
     for one in several:
         if isinstance(one, str) and one not in _SCHEDULE_NUMBERS:
@@ -130,11 +133,10 @@ def run_dispatch(
     workers: int | None,
 ) -> Run:
     """Validate and run a dispatch; :meth:`metalsim.Pipeline.dispatch` says what the arguments are."""
-    if count not in (False, True, "lines"):
-        raise ValidationError(f'count must be False, True or "lines", but is {count!r}')
+    mode = mode_of(check, count)
     grid = _grid(pipeline, threadgroups, threads, threads_per_threadgroup)
     lengths = _threadgroup_memory(pipeline, threadgroup_memory)
-    schedules = _schedules(schedule)
+    schedules = schedules_of(schedule)
     spans = {index: span_of(index, buffer) for index, buffer in buffers.items()}
     known = {argument.index: argument for argument in pipeline.arguments if argument.kind == native.BUFFER}
     for index in spans:
@@ -145,21 +147,53 @@ def run_dispatch(
         if argument.is_used:
             check_span(argument, spans.get(argument.index), pipeline.name)
 
+    return run_validated(pipeline, grid, lengths, spans, mode, schedules, workers)
+
+
+def mode_of(check: bool, count: bool | str) -> int:
+    """Return the runtime's mode for the two arguments of a dispatch."""
+    if count not in (False, True, "lines"):
+        raise ValidationError(f'count must be False, True or "lines", but is {count!r}')
     mode = (native.CHECK if check else 0) | (native.COUNT if check or count else 0)
-    mode |= native.LINES if count == "lines" else 0
-    request = _request(pipeline, grid, lengths, mode, workers)
+    return mode | (native.LINES if count == "lines" else 0)
+
+
+def run_validated(
+    pipeline: "Pipeline",
+    grid: Grid,
+    threadgroup_memory: Sequence[int],
+    spans: Mapping[int, Span],
+    mode: int,
+    schedules: Sequence[Schedule],
+    workers: int | None = None,
+) -> Run:
+    """Run a dispatch that was validated, on copies of the bound memory; what it wrote is copied back if all went well.
+
+    Args:
+        pipeline: the kernel.
+        grid: its threads.
+        threadgroup_memory: bytes of each ``[[threadgroup(n)]]``.
+        spans: bound memory by index of ``[[buffer(n)]]``.
+        mode: of native.CHECK, native.COUNT and native.LINES.
+        schedules: the orders to run it in.
+        workers: threads of this machine.
+    """
+    request = _request(pipeline, grid, threadgroup_memory, mode, workers)
     copies = GuardedCopies(spans)
     try:
         for index, binding in copies.bindings().items():
             request.buffers[index] = binding
         answer = _run_schedules(pipeline.name, request, copies, schedules)
-        copies.copy_back(a.index for a in known.values() if a.is_writable and a.index in spans)
+        writable = {a.index for a in pipeline.arguments if a.kind == native.BUFFER and a.is_writable}
+        copies.copy_back(index for index in spans if index in writable)
     finally:
         copies.release()
     return Run(answer["seconds"], counts.from_json(answer["counts"]) if answer["counts"] else None)
 
 
-def _request(pipeline: "Pipeline", grid: _Grid, lengths: list[int], mode: int, workers: int | None) -> native.Request:
+def _request(
+    pipeline: "Pipeline", grid: Grid, lengths: Sequence[int], mode: int, workers: int | None
+) -> native.Request:
     request = native.Request()
     request.kernel = ctypes.pointer(pipeline.kernel(Flavour.INSTRUMENTED if mode else Flavour.PLAIN))
     request.threads_per_grid[:] = grid.threads

@@ -13,7 +13,7 @@ from metalsim.buffers import Buffer
 from metalsim.compiler import ConstantValue
 from metalsim.dispatch import Run, Schedule, run_dispatch
 from metalsim.errors import CompileError, ValidationError
-from metalsim.frontend import KernelDeclaration, KernelParameter
+from metalsim.frontend import FunctionConstant, KernelDeclaration, KernelParameter
 from metalsim.toolchain import Flavour
 
 #: What diagnostics call source text that is in no file.
@@ -75,7 +75,12 @@ class Library:
     @property
     def function_constants(self) -> dict[str, int]:
         """Return the function constants' indices by name."""
-        return {name: constant.index for name, constant in self._source.translation.constants.items()}
+        return {constant.name: constant.index for constant in self.constants}
+
+    @property
+    def constants(self) -> tuple[FunctionConstant, ...]:
+        """Return the function constants as the source declares them."""
+        return tuple(self._source.translation.constants.values())
 
     def parameters(self, name: str) -> tuple[KernelParameter, ...]:
         """Return the parameters of a kernel as its source has them."""
@@ -100,6 +105,10 @@ class Library:
                 that needs more than 32 KiB of threadgroup memory.
             CompileError: if the kernel does not compile with these constants.
         """
+        return self.unvalidated_pipeline(name, constants).validated()
+
+    def unvalidated_pipeline(self, name: str, constants: Mapping[int | str, ConstantValue] | None = None) -> "Pipeline":
+        """Compile one kernel as :meth:`pipeline` does, for callers that check its threadgroup memory themselves."""
         declaration = self._declaration(name)
         values = compiler.resolve_constants(self._source, constants or {})
 
@@ -154,12 +163,16 @@ class Pipeline:
         self.name = name
         self._build = build
         self._libraries: dict[Flavour, tuple[ctypes.CDLL, native.Kernel]] = {}
+
+    def validated(self) -> "Pipeline":
+        """Return the pipeline itself, or raise a ValidationError if its variables need too much threadgroup memory."""
         used = self.static_threadgroup_memory_length
         if used > native.THREADGROUP_MEMORY:
             raise ValidationError(
-                f"kernel '{name}' declares {used:,} bytes of threadgroup memory, but a threadgroup has "
+                f"kernel '{self.name}' declares {used:,} bytes of threadgroup memory, but a threadgroup has "
                 f"{native.THREADGROUP_MEMORY:,}: make its tiles smaller, or its element type"
             )
+        return self
 
     def kernel(self, flavour: Flavour) -> native.Kernel:
         """Return the kernel as the runtime knows it, compiled and loaded at the first call."""

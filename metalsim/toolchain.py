@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).parent.resolve()
 NATIVE = PACKAGE / "native"
 SHIM = PACKAGE / "shim"
 
-DEBIAN_PACKAGES = ("clang-19", "llvm-19", "llvm-19-dev", "libclang-19-dev")
+DEBIAN_PACKAGES = ("clang-19", "llvm-19", "llvm-19-dev", "libclang-19-dev", "libclang-rt-19-dev")
 #: Part of every cache key; to be raised when a command line of this file changes.
 RECIPE = "4"
 #: Compilations at a time: as many as the small machines of continuous integration have cores.
@@ -82,7 +82,7 @@ def install() -> None:
     Raises:
         ToolchainError: if it may not, or there is no apt-get; it says what to run.
     """
-    if shutil.which("clang++-19") and shutil.which("llvm-config-19"):
+    if shutil.which("clang++-19") and shutil.which("llvm-config-19") and address_sanitizer().is_file():
         return
     packages = " ".join(DEBIAN_PACKAGES)
     advice = f"run `apt-get install {packages}` as root (Debian 12 or newer), then try again."
@@ -128,6 +128,12 @@ def llvm_headers() -> Path:
                 f"metalsim needs {header}, which is not in {folder}: run `apt-get install {' '.join(DEBIAN_PACKAGES)}`."
             )
     return folder
+
+
+def address_sanitizer() -> Path:
+    """Return the library of AddressSanitizer, to be preloaded by a program that is not compiled for it; it may be missing."""
+    question = [program("clang++"), "-print-file-name=libclang_rt.asan-x86_64.so"]
+    return Path(run(question, "asking clang++-19 for AddressSanitizer").strip())
 
 
 def progress(message: str) -> None:

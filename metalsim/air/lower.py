@@ -142,4 +142,4 @@ def pipeline(
     library = metallib if isinstance(metallib, MetalLibrary) else MetalLibrary(metallib)
     bitcode = library.bitcode(name)
     values = dict(constants or {})
-    return Pipeline(name, lambda flavour: lower(bitcode, name, values, flavour))
+    return Pipeline(name, lambda flavour: lower(bitcode, name, values, flavour)).validated()

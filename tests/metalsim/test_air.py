@@ -242,7 +242,7 @@ def edited_pipeline(dispatch: Dispatch, edit: Callable[[str], str], folder: Path
     subprocess.run([toolchain.program("llvm-as"), text, "-o", changed], check=True)
     bitcode = changed.read_bytes()
     name = dispatch.function
-    return metalsim.Pipeline(name, lambda flavour: lower(bitcode, name, dispatch.constants, flavour))
+    return metalsim.Pipeline(name, lambda flavour: lower(bitcode, name, dispatch.constants, flavour)).validated()
 
 
 @pytest.mark.parametrize("change", CONTROLS)

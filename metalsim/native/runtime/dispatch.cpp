@@ -89,9 +89,10 @@ private:
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 
+/// Never destroyed: at the end of the process a thread may still be running a dispatch.
 WorkerPool& pool() {
-  static WorkerPool instance;
-  return instance;
+  static auto* instance = new WorkerPool;
+  return *instance;
 }
 
 uint32_t threads_per_threadgroup(const Request& request) {
@@ -145,7 +146,10 @@ std::string refusal(const Request& request) {
   return "";
 }
 
+thread_local uint32_t finding_count = 0;
+
 std::string dispatch_to_json(const Request& request) {
+  finding_count = 0;
   json::Object result;
   const std::string reason = refusal(request);
   if (!reason.empty()) {
@@ -161,6 +165,7 @@ std::string dispatch_to_json(const Request& request) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   result.add("seconds", json::number(elapsed.count()));
   result.add("findings", dispatch.findings.json(request.kernel->name));
+  finding_count = dispatch.findings.size();
   result.add("counts", dispatch.counts);
   return result.text();
 }
@@ -174,3 +179,5 @@ extern "C" const char* metalsim_dispatch(const metalsim::Request* request) {
   result = metalsim::dispatch_to_json(*request);
   return result.c_str();
 }
+
+extern "C" uint32_t metalsim_finding_count() { return metalsim::finding_count; }

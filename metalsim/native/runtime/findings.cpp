@@ -33,9 +33,9 @@ void Findings::add(const Finding& finding, const Running* thread) {
   entries_.push_back({finding, place, 1});
 }
 
-bool Findings::empty() const {
+uint32_t Findings::size() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return entries_.empty();
+  return static_cast<uint32_t>(entries_.size());
 }
 
 std::string Findings::json(const std::string& kernel) const {

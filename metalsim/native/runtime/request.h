@@ -46,4 +46,6 @@ extern "C" {
 /// and byte are one, with the first one's place and the number of occurrences. Kinds: "out_of_bounds",
 /// "uninitialized_read", "race", "divergence", "fault".
 const char* metalsim_dispatch(const metalsim::Request* request);
+/// The findings of the calling thread's last dispatch, for callers that read its answer only if there are some.
+uint32_t metalsim_finding_count();
 }

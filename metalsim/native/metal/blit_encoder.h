@@ -1,0 +1,7 @@
+// MTLBlitCommandEncoder, for buffers.
+#pragma once
+
+#import "command_encoder.h"
+
+@interface SoftwareBlitCommandEncoder : SoftwareCommandEncoder <MTLBlitCommandEncoder>
+@end

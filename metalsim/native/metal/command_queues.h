@@ -1,0 +1,10 @@
+// MTLCommandQueue.
+#pragma once
+
+#import "objects.h"
+
+#include "execution.h"
+
+@interface SoftwareCommandQueue : SoftwareObject <MTLCommandQueue>
+- (const std::shared_ptr<metalsim::metal::ExecutionQueue>&)execution;
+@end
