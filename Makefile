@@ -13,8 +13,8 @@ TORCH_PIP_ARGS ?=
 DEVICE ?= cpu
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h)
-METALSIM_SOURCES := $(shell find metalsim -name '*.cpp' -o -name '*.h')
+SOURCES := $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h csrc/*/*.mm)
+METALSIM_SOURCES := $(shell find metalsim tests/metalsim/mps -name '*.cpp' -o -name '*.mm' -o -name '*.h')
 CPP_FILES := $(SOURCES) $(METALSIM_SOURCES)
 
 .PHONY: demo test bench lint format build metal clean help
@@ -27,14 +27,21 @@ help:
 	@echo "make format  rewrite the sources in the house style"
 	@echo "make clean   remove everything that was built"
 
-demo: build
-	@$(BIN)/python examples/embed.py --device $(DEVICE)
+# DEVICE=mps is a Mac's GPU, or metalsim's software device where torch has no MPS backend.
+demo: $(if $(filter mps,$(DEVICE)),metal,build)
+	@METALSIM=$(if $(filter mps,$(DEVICE)),1,0) $(BIN)/python examples/embed.py --device $(DEVICE)
 
 test: build lint metal
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -q
-	@echo "== pytest on the software mps device"
-	@METALSIM=1 METALSIM_STRICT_OPERATORS=1 FUSED_ATTN_TEST_DEVICE=mps $(BIN)/python -m pytest -q $(MPS_TESTS)
+	@$(BIN)/python -m pytest -q --ignore tests/metalsim
+	@echo "== pytest: metalsim, and the package on its software mps device"
+	@$(ON_MPS) $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/metalsim $(MPS_TESTS)
+
+# Tests of the package whose device can be chosen.
+MPS_TESTS := $(patsubst %,tests/test_%.py,cache_ops compile cores errors forward large modules multihead paged paged_kv_cache \
+  properties varlen)
+# One thread for each of the two processes. Strict: operators that a Mac does not have are refused.
+ON_MPS := METALSIM=1 FUSED_ATTN_MPS_KERNELS=0 METALSIM_STRICT_OPERATORS=1 FUSED_ATTN_TEST_DEVICE=mps OMP_NUM_THREADS=1
 
 # metalsim runs Metal kernels on this machine. It needs clang-19, which is installed from Debian's packages where it is missing.
 metal: $(VENV)/metalsim.stamp
@@ -80,7 +87,7 @@ $(VENV)/packages.stamp: pyproject.toml | $(BIN)/python
 $(VENV)/extension.stamp: setup.py pyproject.toml $(SOURCES) $(VENV)/packages.stamp
 	@echo "== compiling the extension and installing it in $(VENV) (one to two minutes the first time)"
 	@mkdir -p build
-	@$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation -v -e ".[demo,test,bench]" 2>&1 \
+	@METALSIM=0 $(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation -v -e ".[demo,test,bench]" 2>&1 \
 	  | tee build/install.log | sed -un -e 's|^ *\(\[[0-9]*/[0-9]*\]\).* -c .*/\(csrc/[^ ]*\).*|   \1 \2|p' \
 	    -e 's|^ *Downloading \([^ /]*\).*|   downloading \1|p' \
 	  || { echo "== the build failed; the end of build/install.log:"; tail -n 40 build/install.log; exit 1; }

@@ -23,8 +23,18 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 
 @pytest.fixture(scope="session")
 def device() -> torch.device:
-    """Return the device of the operators; the references always run on the CPU, where there is float64."""
-    return torch.device(os.environ.get("FUSED_ATTN_TEST_DEVICE", "cpu"))
+    """Return the device of the operators; the references always run on the CPU, where there is float64.
+
+    With METALSIM=1 ``mps`` is metalsim's software device, for which the MPS backend is a library of its own. Without that
+    (FUSED_ATTN_MPS_KERNELS=0) the device runs the CPU's operators on its memory.
+    """
+    chosen = torch.device(os.environ.get("FUSED_ATTN_TEST_DEVICE", "cpu"))
+    if chosen.type == "mps" and os.environ.get("METALSIM") == "1":
+        from metalsim.mps import fused_attn
+
+        if os.environ.get("FUSED_ATTN_MPS_KERNELS") != "0":
+            fused_attn.load()
+    return chosen
 
 
 @pytest.fixture(autouse=True)

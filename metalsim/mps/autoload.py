@@ -23,7 +23,7 @@ def load() -> None:
     """Build the device's libraries where the cache lacks them, load them, and complete torch's Python side."""
     import torch
 
-    from metalsim.mps import bridge, build, observation, patches
+    from metalsim.mps import bridge, build, fused_attn, observation, patches
 
     libraries = build.device_libraries()
     bridge.load(libraries)
@@ -35,3 +35,4 @@ def load() -> None:
         )
     patches.apply(libraries.mps)
     observation.connect(patches.track_operators)
+    fused_attn.use_cpu_operators()

@@ -13,7 +13,9 @@ namespace metalsim::metal {
 
 namespace {
 
-py::tuple triple(const uint32_t (&sizes)[3]) { return py::make_tuple(sizes[0], sizes[1], sizes[2]); }
+py::tuple triple(const uint32_t (&sizes)[3]) {
+  return py::make_tuple(sizes[0], sizes[1], sizes[2]);
+}
 
 /// What a dispatch binds: tuples of index, address of the whole memory, its size, and offset in it.
 py::list bindings_of(const Request& request) {

@@ -48,7 +48,8 @@ void MPSHooks::deviceSynchronize() const {
 }
 
 void MPSHooks::commitStream() const {
-  // Not by way of the stream's queue: PyTorch's sample of a custom operator calls torch::mps::commit() in a block on it.
+  // Not by way of the stream's queue: PyTorch's sample of a custom operator calls torch::mps::commit() in a block on
+  // it.
   @autoreleasepool {
     getDefaultMPSStream()->synchronize(SyncType::COMMIT);
   }

@@ -9,5 +9,4 @@ namespace metalsim::mps {
 /// queue: from a block on that queue it would wait for itself, which the queue refuses.
 METALSIM_PUBLIC void synchronize();
 
-
 } // namespace metalsim::mps

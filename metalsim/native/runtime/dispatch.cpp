@@ -180,4 +180,6 @@ extern "C" const char* metalsim_dispatch(const metalsim::Request* request) {
   return result.c_str();
 }
 
-extern "C" uint32_t metalsim_finding_count() { return metalsim::finding_count; }
+extern "C" uint32_t metalsim_finding_count() {
+  return metalsim::finding_count;
+}

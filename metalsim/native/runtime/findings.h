@@ -30,7 +30,7 @@ public:
   /// Of the thread that is running now, if there is one.
   void add(const Finding& finding);
   void add(const Finding& finding, const Running& thread);
-  uint32_t size() const; ///< of different ones
+  uint32_t size() const;                             ///< of different ones
   std::string json(const std::string& kernel) const; ///< a list; `kernel` is the name in each of them
 
 private:

@@ -345,6 +345,14 @@ at::Tensor reuse_too_early(const at::Tensor& x) {
   return y;
 }
 
+/// Writes past the end of host memory of its own: what AddressSanitizer must see.
+at::Tensor overrun(const at::Tensor& x) {
+  std::vector<float> values(x.numel());
+  volatile size_t past_the_end = values.size();
+  values[past_the_end] = 1;
+  return at::full({1}, values[0]);
+}
+
 /// Reads a tensor through the pointer that data_ptr() gives.
 at::Tensor dereference(const at::Tensor& x) {
   return at::full({1}, x.data_ptr<float>()[0]);
@@ -358,6 +366,7 @@ TORCH_LIBRARY_IMPL(metalsim_probe, MPS, module) {
   module.impl("read_too_early", read_too_early);
   module.impl("reuse_too_early", reuse_too_early);
   module.impl("dereference", dereference);
+  module.impl("overrun", overrun);
 }
 
 } // namespace probe

@@ -12,4 +12,5 @@ TORCH_LIBRARY(metalsim_probe, module) {
   module.def("read_too_early(Tensor x) -> Tensor");
   module.def("reuse_too_early(Tensor x) -> Tensor");
   module.def("dereference(Tensor x) -> Tensor");
+  module.def("overrun(Tensor x) -> Tensor");
 }
