@@ -33,9 +33,11 @@ demo: $(if $(filter mps,$(DEVICE)),metal,build)
 
 test: build lint metal
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -q --ignore tests/metalsim
+	@$(BIN)/python -m pytest -q --ignore tests/metalsim --ignore tests/metal
 	@echo "== pytest: metalsim, and the package on its software mps device"
-	@$(ON_MPS) $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/metalsim $(MPS_TESTS)
+	@$(ON_MPS) $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/metalsim tests/metal $(MPS_TESTS)
+	@echo "== pytest: the MPS backend's host code"
+	@METALSIM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/test_mps_host.py
 
 # Tests of the package whose device can be chosen.
 MPS_TESTS := $(patsubst %,tests/test_%.py,cache_ops compile cores errors forward large modules multihead paged paged_kv_cache \

@@ -62,27 +62,38 @@ class Build(BuildExtension):
             '"""Written by setup.py: what the extension was built against."""\n\n'
             f'TORCH_VERSION = "{torch.__version__}"\nMPS = {torch.backends.mps.is_built()}\n'
         )
-        if torch.backends.mps.is_built() and (ROOT / "metal").is_dir():
-            # The kernels travel as source and are compiled on the Mac that runs them.
-            shutil.copytree(ROOT / "metal", package / "metal", dirs_exist_ok=True)
+        if torch.backends.mps.is_built() and not self.inplace:
+            # The kernels travel as source and are compiled on the Mac that runs them. An extension that was built in place
+            # reads them where they are, so that an edit counts at once.
+            (package / "metal").mkdir(exist_ok=True)
+            for source in [*ROOT.glob("metal/*.metal"), *ROOT.glob("metal/*.h")]:
+                shutil.copy(source, package / "metal")
 
 
 def extension() -> CppExtension:
-    """Return the one extension module; Objective-C++ sources only where torch has MPS."""
+    """Return the one extension module; the MPS backend only where torch has MPS."""
     sources = sorted(ROOT.glob("csrc/*.cpp")) + sorted(ROOT.glob("csrc/cpu/*.cpp"))
+    compile_args = ["-O2", "-g0", "-fvisibility=hidden", "-Wall", "-Wno-unknown-pragmas"]
+    link_args = []
     if torch.backends.mps.is_built():
-        sources += sorted(ROOT.glob("csrc/mps/*.mm"))
+        sources += sorted([*ROOT.glob("csrc/mps/*.cpp"), *ROOT.glob("csrc/mps/*.mm")])
+        # Kernels need Metal 3.1, for bfloat. Automatic reference counting concerns the .mm files only.
+        os.environ.setdefault("MACOSX_DEPLOYMENT_TARGET", "14.0")
+        compile_args += ["-fobjc-arc", "-Wno-unused-command-line-argument"]
+        link_args += ["-framework", "Foundation", "-framework", "Metal"]
     # at::parallel_for is code in a header: without OpenMP in our own compilation it runs its body on one core, and each ATen
     # call inside wakes all cores for a moment. Apple's clang has no OpenMP; there the CPU backend pays that price.
-    openmp = ["-fopenmp"] if sys.platform.startswith("linux") else []
+    if sys.platform.startswith("linux"):
+        compile_args += ["-fopenmp"]
+        link_args += ["-fopenmp"]
     # torch.utils.cpp_extension adds the -std flag that this torch's headers need.
     return CppExtension(
         "torch_fused_attn._C",
         [str(path.relative_to(ROOT)) for path in sources],
         include_dirs=[str(ROOT / "csrc")],
-        depends=[str(path) for path in ROOT.glob("csrc/**/*.h")],
-        extra_compile_args=["-O2", "-g0", "-fvisibility=hidden", "-Wall", "-Wno-unknown-pragmas", *openmp],
-        extra_link_args=openmp,
+        depends=[str(path) for path in [*ROOT.glob("csrc/**/*.h"), *ROOT.glob("metal/*.h")]],
+        extra_compile_args=compile_args,
+        extra_link_args=link_args,
     )
 
 

@@ -1,7 +1,9 @@
 // The Python module torch_fused_attn._C. Importing it registers the operators (library.cpp and the backends); its
-// functions are the shape checks, which the fake kernels in torch_fused_attn/fakes.py call with symbolic sizes.
+// functions are the shape checks, which the fake kernels in torch_fused_attn/fakes.py call with symbolic sizes, and
+// kernel_plan.
 #include "attention_args.h"
 #include "cache_args.h"
+#include "python_plan.h"
 
 #include <torch/csrc/utils/pybind.h>
 
@@ -37,7 +39,7 @@ void py_check_paged(const Tensor& query, const Tensor& key_cache, const Tensor& 
 } // namespace
 
 PYBIND11_MODULE(_C, m) {
-  m.doc() = "Operators torch.ops.fused_attn.* and their argument checks";
+  m.doc() = "Operators torch.ops.fused_attn.*, their argument checks, and the plans of their kernels";
   m.def("check_forward", &py_check_forward);
   m.def("is_token_major", &is_token_major);
   m.def("check_varlen_forward", &py_check_varlen);
@@ -45,4 +47,5 @@ PYBIND11_MODULE(_C, m) {
   m.def("check_reshape_and_cache_", &check_reshape_and_cache);
   m.def("check_copy_blocks_", &check_copy_blocks);
   m.def("check_merge_states", &check_merge_states);
+  define_kernel_plan(m);
 }

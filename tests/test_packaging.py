@@ -40,7 +40,7 @@ def source_copy(folder):
     """Copy what a checkout of the sources holds, without anything that was built."""
     for name in ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md"):
         shutil.copy(ROOT / name, folder)
-    for name in ("csrc", "torch_fused_attn"):
+    for name in ("csrc", "metal", "torch_fused_attn"):
         built = shutil.ignore_patterns("*.so", "__pycache__", "_build_info.py")
         shutil.copytree(ROOT / name, folder / name, ignore=built)
     return folder
@@ -62,7 +62,10 @@ def test_sdist_and_wheel_install_into_an_empty_environment(tmp_path):
     # torch itself comes from the environment of the tests, which a .pth file of paths shows without its editable installs.
     packages = Path(run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip())
     (packages / "torch.pth").write_text(str(Path(torch.__file__).parent.parent))
-    file, error = run([str(python), "-c", CODE], cwd=environment).split()
+    # The names of installed packages are seen there, and so is metalsim's promise of a backend, which only an editable
+    # install could keep.
+    without_backends = {**os.environ, "TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}
+    file, error = run([str(python), "-c", CODE], cwd=environment, env=without_backends).split()
     assert Path(file).is_relative_to(environment)
     assert float(error) < 1e-6
 
@@ -122,27 +125,34 @@ def test_build_without_python_headers(monkeypatch, tmp_path):
 @pytest.mark.parametrize("mps", [False, True])
 def test_objective_cpp_is_compiled_only_where_torch_has_mps(monkeypatch, tmp_path, mps):
     source = source_copy(tmp_path)
-    (source / "csrc" / "mps").mkdir()
-    (source / "csrc" / "mps" / "backend.mm").write_text("// Objective-C++")
     monkeypatch.setattr(torch.backends.mps, "is_built", lambda: mps)
+    monkeypatch.delenv("MACOSX_DEPLOYMENT_TARGET", raising=False)
     (extension,) = setup_arguments(monkeypatch, source)["ext_modules"]
-    assert ("csrc/mps/backend.mm" in extension.sources) == mps
+    assert ("csrc/mps/launch.mm" in extension.sources) == mps
+    assert ("csrc/mps/forward.cpp" in extension.sources) == mps
     assert "csrc/cpu/forward.cpp" in extension.sources
+    assert "csrc/kernel_plan.cpp" in extension.sources
+    assert ("Metal" in extension.extra_link_args) == mps
+    assert ("-fobjc-arc" in extension.extra_compile_args) == mps
+    assert os.environ.get("MACOSX_DEPLOYMENT_TARGET") == ("14.0" if mps else None)
+    monkeypatch.delenv("MACOSX_DEPLOYMENT_TARGET", raising=False)
 
 
-@pytest.mark.parametrize("mps", [False, True])
-def test_metal_sources_are_packed_only_where_torch_has_mps(monkeypatch, tmp_path, mps):
+@pytest.mark.parametrize(("mps", "inplace"), [(False, False), (True, False), (True, True)])
+def test_metal_sources_are_packed_only_where_torch_has_mps(monkeypatch, tmp_path, mps, inplace):
+    """An extension built in place reads the kernels of the checkout."""
     source = source_copy(tmp_path)
-    (source / "metal").mkdir()
-    (source / "metal" / "kernel.metal").write_text("// Metal")
     monkeypatch.setattr(torch.backends.mps, "is_built", lambda: mps)
     arguments = setup_arguments(monkeypatch, source)
     build = arguments["cmdclass"]["build_ext"](setuptools.Distribution({"name": "x", "ext_modules": []}))
     build.build_lib = str(tmp_path / "lib")
-    build.inplace = False
+    build.inplace = inplace
+    build.extensions = []
     build.run()
-    assert (tmp_path / "lib" / "torch_fused_attn" / "metal" / "kernel.metal").exists() == mps
-    assert f"MPS = {mps}" in (tmp_path / "lib" / "torch_fused_attn" / "_build_info.py").read_text()
+    package = (source if inplace else tmp_path / "lib") / "torch_fused_attn"
+    packed = {path.name for path in (package / "metal").glob("*")}
+    assert packed == ({path.name for path in (source / "metal").iterdir()} if mps and not inplace else set())
+    assert f"MPS = {mps}" in (package / "_build_info.py").read_text()
 
 
 def test_loading_before_building(monkeypatch):

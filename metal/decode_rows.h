@@ -1,0 +1,163 @@
+// The rows that share a kv head's keys and values in decoding, which part of the keys a threadgroup takes, and where
+// results go.
+//
+// Row r is query token r / queries_per_kv_head, head r % queries_per_kv_head of the kv head's queries: the heads of a
+// token are neighbours, as they are in memory when a token's heads are.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "decode_shape.h"
+#include "kv_source.h"
+#include "online_softmax.h"
+#include "params.h"
+#include "score_rules.h"
+
+namespace fused_attn {
+using namespace metal;
+
+constant bool is_split [[function_constant(kIsSplitConstant)]]; ///< partial results are written
+constant bool is_whole = !is_split;
+
+/// The part of the grid that a threadgroup computes.
+struct DecodeTask {
+  uint split, kv_head, sequence;
+  uint queries_per_kv_head;
+  uint rows; ///< that there are, at most kRows; 0 for a sequence without queries
+
+  DecodeTask(const constant AttentionParams& params, const thread KvSource& source, uint3 group) {
+    split = group.x;
+    kv_head = group.y;
+    sequence = group.z;
+    queries_per_kv_head = params.queries_per_kv_head;
+    rows = min(source.len_q, kRows / queries_per_kv_head) * queries_per_kv_head;
+  }
+  uint tokens() const { return rows / queries_per_kv_head; }
+  uint first_head() const { return kv_head * queries_per_kv_head; }
+  /// Token and head of a row; of the last row for those past it, whose results nobody stores.
+  uint token(uint row) const { return min(row, rows - 1) / queries_per_kv_head; }
+  uint head(uint row) const { return first_head() + min(row, rows - 1) % queries_per_kv_head; }
+};
+
+/// Tensors that are read. Those that function constants turn off are not bound.
+struct DecodeInputs {
+  const device Element *query, *key, *value;
+  const device uchar* mask;
+  const device float *alibi_slopes, *sinks;
+};
+
+/// What is a row's own of the rules.
+struct RowRules {
+  uint token;
+  float slope;
+  const device uchar* mask;
+
+  RowRules() = default;
+  RowRules(const constant AttentionParams& params, const thread KvSource& source, const thread DecodeTask& task,
+           const thread DecodeInputs& inputs, uint row) {
+    const ScoreRules rules(params, source, task.sequence, task.head(row), inputs.mask, inputs.alibi_slopes);
+    token = task.token(row);
+    slope = rules.slope;
+    if (has_mask) {
+      mask = rules.mask;
+    }
+  }
+
+  /// The row's rules, given those of any row of the sequence.
+  ScoreRules of(ScoreRules shared) const {
+    shared.slope = slope;
+    if (has_mask) {
+      shared.mask = mask;
+    }
+    return shared;
+  }
+};
+
+/// Steps begin, begin + 1, ..., end - 1 of kStepKeys keys each.
+struct StepRange {
+  uint begin, end;
+};
+
+/// The steps that a split takes of the keys that its rows can see: equally many for all splits but the last ones,
+/// whatever the sequence's length is.
+inline StepRange steps_of_split(const constant AttentionParams& params, KeyRange visible, uint split) {
+  const uint first = visible.begin / kStepKeys;
+  const uint end = visible.begin < visible.end ? (visible.end + kStepKeys - 1) / kStepKeys : first;
+  const uint share = max((end - first + params.num_splits - 1) / params.num_splits, params.keys_per_split / kStepKeys);
+  const ulong begin = first + ulong(split) * share;
+  return {uint(min(begin, ulong(end))), uint(min(begin + share, ulong(end)))};
+}
+
+/// Where the rows of a tile of `keys` are: found once where the tile is an even run, else row by row.
+template <uint keys> struct TileRows {
+  KvSource source;
+  uint first_key;
+  RowPlace run;
+
+  TileRows(const thread KvSource& kv_source, uint first) : source(kv_source) {
+    first_key = first;
+    if (KvSource::has_runs_of(keys)) {
+      run = source.place(first_key);
+    }
+  }
+  /// Row first_key + i, which must be below len_k unless the tile is a run.
+  RowPlace place(uint i) const {
+    if (KvSource::has_runs_of(keys)) {
+      return {run.key + i * source.key_row, run.value + i * source.value_row, run.exists};
+    }
+    return source.place(first_key + i);
+  }
+};
+
+/// Stores results of rows: out and lse, or those of a split, which are the same thing over its keys, in fp32, without
+/// sinks.
+struct DecodeOutput {
+  device Element* out; ///< of the first row
+  long out_row, out_head;
+  device float* lse; ///< of the first row; of the split if partial
+  long lse_head;
+  device float* partial_out;
+  uint queries_per_kv_head, rows;
+
+  DecodeOutput(const constant AttentionParams& params, const thread KvSource& source, const thread DecodeTask& task,
+               uint batch, device Element* out_buffer, device float* lse_buffer, device float* partial_out_buffer,
+               device float* partial_lse_buffer) {
+    queries_per_kv_head = task.queries_per_kv_head;
+    rows = task.rows;
+    if (is_split) {
+      // Partial results are [split, rows of the whole call]: as lse, if that is contiguous.
+      const bool is_dense = FUSED_ATTN_KV_SOURCE == kDenseSource;
+      lse_head = is_dense ? params.len_q : params.total_q;
+      const ulong all_rows = (is_dense ? batch : 1) * ulong(params.num_heads) * lse_head;
+      const ulong heads_before = (is_dense ? task.sequence * ulong(params.num_heads) : 0) + task.first_head();
+      const ulong first = task.split * all_rows + heads_before * lse_head + source.first_query;
+      lse = partial_lse_buffer + first;
+      partial_out = partial_out_buffer + first * kHeadDimV;
+    } else {
+      out = out_buffer + query_base(params.out, task.sequence, task.first_head(), source);
+      out_row = params.out.row;
+      out_head = params.out.head;
+      lse = lse_buffer + lse_base(params, task.sequence, task.first_head(), source);
+      lse_head = params.lse_head;
+    }
+  }
+
+  bool has(uint row) const { return row < rows; }
+
+  void store(uint row, uint column, float number) const {
+    const uint token = row / queries_per_kv_head;
+    const uint head = row % queries_per_kv_head;
+    if (is_split) {
+      partial_out[(head * ulong(lse_head) + token) * kHeadDimV + column] = number;
+    } else {
+      out[token * out_row + head * out_head + column] = Element(number);
+    }
+  }
+  void store_lse(uint row, SoftmaxRow state) const {
+    const uint token = row / queries_per_kv_head;
+    const uint head = row % queries_per_kv_head;
+    lse[head * lse_head + token] = state.log_sum_exp();
+  }
+};
+
+} // namespace fused_attn

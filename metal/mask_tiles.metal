@@ -1,0 +1,74 @@
+// Labels of a dense mask's tiles, for the prefill kernel: which to skip, and which need no look at the mask.
+//
+//  grid         (key tiles, query tiles, mask batches * mask heads): one threadgroup a tile. A mask that is broadcast
+//               over batches or heads is labelled once.
+//  threadgroup  the prefill kernel's kThreads threads; neighbours look at neighbours of a row. Rows or columns along
+//               which the mask is broadcast are looked at once.
+//  label        kSkipTile: no entry lets a query see a key. kPlainTile: no entry changes a score (all True, or all 0).
+//               kMixedTile: anything else.
+//  barriers     one, for the simdgroups' votes
+//  bytes        4 * kSimdgroups of threadgroup memory
+#include <metal_simdgroup>
+#include <metal_stdlib>
+
+#include "fragments.h"
+#include "kv_source.h"
+#include "params.h"
+#include "prefill_shape.h"
+#include "score_rules.h"
+
+using namespace metal;
+using namespace fused_attn;
+
+namespace {
+
+/// What a thread, a simdgroup or a threadgroup found.
+enum Found : uint { kVisibleEntry = 1, kChangingEntry = 2 };
+
+} // namespace
+
+[[max_total_threads_per_threadgroup(kSimdgroups * kLanes)]] kernel void
+label_mask_tiles(const device uchar* mask [[buffer(kMaskBuffer)]], device uchar* labels [[buffer(kMaskTilesBuffer)]],
+                 const constant AttentionParams& params [[buffer(kParamsBuffer)]],
+                 uint3 group [[threadgroup_position_in_grid]], uint3 groups [[threadgroups_per_grid]],
+                 uint thread_index [[thread_index_in_threadgroup]], uint simdgroup [[simdgroup_index_in_threadgroup]],
+                 uint lane_index [[thread_index_in_simdgroup]]) {
+  const uint mask_heads = mask_heads_of(params);
+  const device uchar* own_mask = mask + mask_offset(params, group.z / mask_heads, group.z % mask_heads);
+  const uint first_query = group.y * kQueryTile;
+  const uint first_key = group.x * kKeyTile;
+  const uint rows = params.mask.row == 0 ? 1 : min(kQueryTile, params.len_q - first_query);
+  const uint columns = params.mask_column == 0 ? 1 : min(kKeyTile, params.len_k - first_key);
+
+  uint found = 0;
+  for (uint i = thread_index; i < kQueryTile * kKeyTile; i += kThreads) {
+    const uint row = i / kKeyTile;
+    const uint column = i % kKeyTile;
+    if (row < rows && column < columns) {
+      const float entry = mask_entry(own_mask, (first_query + row) * ulong(params.mask.row) +
+                                                   (first_key + column) * ulong(params.mask_column));
+      found |= entry == -INFINITY ? uint(kChangingEntry)
+               : entry == 0.0f    ? uint(kVisibleEntry)
+                                  : uint(kVisibleEntry | kChangingEntry);
+    }
+  }
+
+  threadgroup uint found_by[kSimdgroups];
+  found = simd_or(found);
+  if (lane_index == 0) {
+    found_by[simdgroup] = found;
+  }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  if (thread_index == 0) {
+    for (uint other = 1; other < kSimdgroups; ++other) {
+      found |= found_by[other];
+    }
+    MaskTileLabel label = kMixedTile;
+    if ((found & kVisibleEntry) == 0) {
+      label = kSkipTile;
+    } else if ((found & kChangingEntry) == 0) {
+      label = kPlainTile;
+    }
+    labels[(group.z * ulong(groups.y) + group.y) * groups.x + group.x] = label;
+  }
+}
