@@ -1,14 +1,27 @@
 """Every operator of torch's database gives the same on mps as on the CPU, or operator_exceptions.txt says why not."""
 
+import os
 import warnings
+from collections.abc import Iterator
 
 import operator_cases
 import pytest
 import torch
 from operator_cases import Exception_, check_same, evaluate, full_name, is_comparable
 
+from metalsim.mps import patches
+
 EXCEPTIONS = operator_cases.read_exceptions()
 CASES = operator_cases.cases()
+
+
+@pytest.fixture(autouse=True)
+def _operators_that_a_mac_lacks_too() -> Iterator[None]:
+    """Compare all operators; that strict mode refuses what torch has no MPS kernel for is test_device.py's subject."""
+    is_strict = os.environ.get("METALSIM_STRICT_OPERATORS") == "1"
+    patches.refuse_missing_operators(False)
+    yield
+    patches.refuse_missing_operators(is_strict)
 
 
 def exception_for(name: str, dtype: torch.dtype) -> Exception_ | None:
