@@ -8,6 +8,7 @@ from pathlib import Path
 from metalsim import toolchain
 
 FOLDER = Path(__file__).parent
+ROOT = FOLDER.parents[2]
 FILES = ("test_device.py", "test_extension_patterns.py", "test_mistakes.py", "test_observation.py")
 
 
@@ -19,8 +20,9 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def test_the_device_is_clean():
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *FILES]
-    done = subprocess.run(command, cwd=FOLDER, env=environment(), capture_output=True, text=True, check=False)
+    files = [str(FOLDER / name) for name in FILES]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
 
 
