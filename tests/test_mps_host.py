@@ -15,6 +15,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 import metalsim
+import torch_fused_attn  # noqa: F401  (registers the operators)
 
 pytestmark = pytest.mark.skipif(os.environ.get("METALSIM") != "1", reason="METALSIM=1 runs the software mps device")
 
