@@ -29,7 +29,7 @@ void check_offset(const char* call, uint64_t offset, uint64_t length, uint64_t i
 
 void ArgumentBindings::check_index(const char* call, uint64_t index) const {
   if (index >= abi::kMaxBindings) {
-    refuse(std::string(call) + " got index " + text(index) + "; it must be less than 31");
+    refuse(std::string(call) + " got index " + text(index) + "; it must be less than " + text(abi::kMaxBindings));
   }
 }
 
