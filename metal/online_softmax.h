@@ -51,7 +51,7 @@ struct SoftmaxRow {
   float normaliser() const { return sum == 0.0f ? 0.0f : 1.0f / sum; }
 
   /// Natural logarithm of the sum of exponentials.
-  float log_sum_exp() const { return sum == 0.0f ? -INFINITY : (maximum + precise::log2(sum)) * kLn2; }
+  float log_sum_exp() const { return sum == 0.0f ? -INFINITY : from_base_2(maximum + precise::log2(sum)); }
 };
 
 } // namespace fused_attn

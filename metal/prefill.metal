@@ -103,7 +103,7 @@ prefill(const device Element* query [[buffer(kQueryBuffer)]], const device Eleme
   }
 
   if (has_rows) {
-    const float sink = has_sinks ? sinks[head] * kLog2E : -INFINITY;
+    const float sink = has_sinks ? to_base_2(sinks[head]) : -INFINITY;
     accumulator.store(out + query_base(params.out, sequence, head, source), params.out.row,
                       lse + lse_base(params, sequence, head, source), sink, rows, lane);
   }

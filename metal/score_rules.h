@@ -29,6 +29,16 @@ constant bool scores_are_scaled = has_softcap || has_alibi || has_additive_mask;
 constant constexpr float kLog2E = 1.44269504088896340736f;
 constant constexpr float kLn2 = 0.69314718055994530942f;
 
+/// What is added to scores, times log2(e). Below -9e37 that might be more than a float holds, while masks of the lowest
+/// number are common, and a row of nothing else sees all its keys: the slope is 1/2 there.
+constant constexpr float kBend = 8.507059173023462e37f; // 2^126
+inline float to_base_2(float natural) { return max(natural * kLog2E, fma(natural, 0.5f, -kBend)); }
+/// The inverse, up to rounding.
+inline float from_base_2(float score) {
+  const float natural = min(score * kLn2, (score + kBend) * 2.0f);
+  return natural == -INFINITY ? -FLT_MAX : natural;
+}
+
 /// Labels of mask_tiles.metal.
 enum MaskTileLabel : uchar { kSkipTile = 0, kMixedTile = 1, kPlainTile = 2 };
 
@@ -157,7 +167,7 @@ struct ScoreRules {
         return -INFINITY;
       }
       if (has_additive_mask) {
-        score += max(entry * kLog2E, -FLT_MAX); // the lowest number stays finite: a row full of it sees all its keys
+        score += to_base_2(entry);
       }
     }
     return score;

@@ -7,6 +7,8 @@
 
 #include "../instrumentation.h"
 
+#include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/IR/Instructions.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
@@ -59,6 +61,41 @@ std::string conversion_name(const CastInst& cast) {
   default:
     return "";
   }
+}
+
+/// Whether an operand of metalsim_matrix_product (1 to 3; 0 is their types, see abi::matrix_product) is a matrix of 16-bit
+/// elements.
+bool is_16_bit_operand(const CallInst& product, unsigned operand) {
+  const auto* types = dyn_cast<ConstantInt>(product.getArgOperand(0));
+  return types && static_cast<abi::MatrixType>(types->getZExtValue() >> (6 - 2 * operand) & 3) != abi::MatrixType::f32;
+}
+
+/// Whether a value goes nowhere but into matrix products, as elements that have 16 bits there.
+bool feeds_only_16_bit_operands(const Value& value, SmallPtrSetImpl<const Value*>& seen) {
+  if (!seen.insert(&value).second) {
+    return true;
+  }
+  for (const Use& use : value.uses()) {
+    const User* user = use.getUser();
+    if (const auto* call = dyn_cast<CallInst>(user)) {
+      const Function* callee = call->getCalledFunction();
+      if (!callee || callee->getName() != "metalsim_matrix_product" || !is_16_bit_operand(*call, use.getOperandNo())) {
+        return false;
+      }
+    } else if (!(isa<InsertElementInst>(user) || isa<ShuffleVectorInst>(user) || isa<BitCastInst>(user) ||
+                 isa<PHINode>(user)) ||
+               !feeds_only_16_bit_operands(*user, seen)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Whether the shim widened it for the runtime, which takes the elements of all matrices as floats: the kernel converts
+/// nothing there.
+bool is_widened_by_the_shim(const CastInst& cast) {
+  SmallPtrSet<const Value*, 16> seen;
+  return cast.getOpcode() == Instruction::FPExt && feeds_only_16_bit_operands(cast, seen);
 }
 
 StringRef binary_class(const BinaryOperator& operation) {
@@ -127,7 +164,7 @@ void OperationTable::count(const Instruction& instruction, Amounts& amounts) {
   if (const auto* operation = dyn_cast<BinaryOperator>(&instruction)) {
     amounts[class_of(binary_class(*operation))] += size;
   } else if (const auto* cast = dyn_cast<CastInst>(&instruction)) {
-    if (const std::string name = conversion_name(*cast); !name.empty()) {
+    if (const std::string name = conversion_name(*cast); !name.empty() && !is_widened_by_the_shim(*cast)) {
       amounts[class_of(name)] += size;
     }
   } else if (isa<CmpInst>(instruction) || isa<SelectInst>(instruction)) {
