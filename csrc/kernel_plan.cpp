@@ -13,6 +13,9 @@ constexpr int64_t kCopyThreads =
     128; ///< of a threadgroup that moves keys and values: few heads already have as many units
 constexpr int64_t kMaxVectorRows = 4;
 constexpr int64_t kPaddingBytes = 16; ///< of a row in threadgroup memory, against bank conflicts
+constexpr int64_t kLoadBytes = 16;    ///< of a lane, where rows are loaded whole
+/// Of a lane, of 32 bits, for matrices. It has 128 for everything.
+constexpr int64_t kMaxRegisters = 104;
 
 constexpr int64_t ceil_div(int64_t value, int64_t divisor) {
   return (value + divisor - 1) / divisor;
@@ -118,6 +121,13 @@ struct DecodeTile {
   constexpr bool is_staged() const { return row_groups() > 1; }
   /// Keys of a step of those that need the same ones.
   constexpr int64_t step_keys() const { return is_staged() ? key_tile * key_groups() : key_tile; }
+  /// Registers of 32 bits of a lane that matrices take: queries, output and scores of its row tiles, and the part of
+  /// the next step's keys and values that is on its way to threadgroup memory.
+  constexpr int64_t registers(int64_t element_size, int64_t head_dim) const {
+    const int64_t row_tile = head_dim / kFragment * element_size / 2 + head_dim / 4 + key_tile / 4;
+    const int64_t loads = ceil_div(step_keys() * head_dim * element_size, kLoadBytes * simdgroups * kLanes);
+    return row_tiles * row_tile + (is_staged() ? 2 * loads * (kLoadBytes / 4) : 0);
+  }
   /// Threadgroup memory: the keys' and values' tiles, in whose place results meet at the end.
   constexpr int64_t bytes(int64_t wanted_rows, int64_t element_size, int64_t head_dim, int64_t head_dim_v) const {
     const int64_t tiles = is_staged() ? step_keys() * ((head_dim + head_dim_v) * element_size + 2 * kPaddingBytes) : 0;
@@ -129,19 +139,26 @@ struct DecodeTile {
   }
 };
 
-/// The first row that fits is taken.
+/// The first row that fits is taken. By counts, the choices that fit a GPU's registers differ by 3 % at most in what
+/// they do, and the DRAM takes longer than any of them up to 24 rows. So what decides is that matrices stay in
+/// registers (kMaxRegisters), then that no threadgroup memory is needed (row tiles side by side in one simdgroup), then
+/// large steps, whose loads are under way together. No choice keeps 32-bit elements beyond a head dim of 128, or 16-bit
+/// ones beyond 192, in registers for more than 8 rows. By the cost model of metalsim, never run on a Mac.
 constexpr DecodeTile kDecodeTiles[] = {
     // clang-format off
     // rows up to  bytes  D up to  as   simdgroups  row tiles  keys
     {4,            4,     256,     0,   4,          1,         32},
+    {8,            2,     192,     8,   4,          1,         32},
+    {8,            4,     128,     8,   4,          1,         32},
     {8,            4,     256,     8,   4,          1,         16},
-    {16,           4,     128,     16,  4,          2,         16},
-    {16,           2,     256,     16,  2,          1,         16},
+    {16,           2,     128,     16,  4,          2,         16},
+    {16,           4,     96,      16,  4,          2,         16},
     {16,           4,     256,     16,  2,          1,         8},
-    {24,           2,     256,     24,  3,          1,         16},
+    {24,           2,     128,     24,  3,          1,         16},
+    {24,           4,     64,      24,  3,          1,         16},
     {24,           4,     256,     24,  3,          1,         8},
-    {32,           2,     128,     32,  4,          2,         16},
-    {32,           2,     256,     32,  4,          1,         16},
+    {32,           2,     192,     32,  4,          1,         16},
+    {32,           4,     64,      32,  4,          1,         16},
     {32,           4,     256,     32,  4,          1,         8},
     // clang-format on
 };
@@ -156,9 +173,25 @@ constexpr bool decode_tiles_fit() {
 }
 static_assert(decode_tiles_fit(), "a decode tile takes more threadgroup memory than a pipeline may have");
 
-/// How many simdgroups a scheduler should have to hide the latency of device memory, and how few keys are not worth a
-/// part of their own.
-constexpr int64_t kSimdgroupsPerScheduler = 6;
+constexpr bool decode_matrices_fit_registers() {
+  for (const DecodeTile& tile : kDecodeTiles) {
+    for (const int64_t item : {2, 4}) {
+      const int64_t head_dim = std::min<int64_t>(tile.max_head_dim, item == 4 ? 128 : 192);
+      if (!tile.is_vector() && item <= tile.max_bytes && tile.registers(item, head_dim) > kMaxRegisters) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+static_assert(decode_matrices_fit_registers(), "a decode tile takes more registers than a lane has");
+
+/// How often a sequence's keys are split: so that each scheduler has this many simdgroups. One keeps its arithmetic
+/// busy. Four have the DRAM's latency covered as well: 400 GB/s times 342 ns (M2 Pro) are 4.3 KB under way for each of
+/// the M1 Max's 32 cores, which 16 simdgroups have with one 16-byte load a lane. More only cost more merging, 0.2 to
+/// 0.6 us from 4 to 8 at 16384 keys. Modelled, never run.
+constexpr int64_t kSimdgroupsPerScheduler = 4;
+/// So few keys are not worth a part of their own.
 constexpr int64_t kMinKeysPerSplit = 256;
 
 template <typename Tile, size_t count, typename Fits> const Tile& first_fit(const Tile (&tiles)[count], Fits fits) {

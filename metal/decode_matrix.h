@@ -322,7 +322,7 @@ inline void store(thread MatrixSums& sums, const thread DecodeInputs& inputs, co
   for (uint t = 0; t < kRowTiles; ++t) {
     const uint tile_row = first_row + t * kFragment;
     const uint row = tile_row + lane.row;
-    const float sink = has_sinks && is_whole ? inputs.sinks[task.head(row)] * kLog2E : -INFINITY;
+    const float sink = has_sinks && is_whole ? to_base_2(inputs.sinks[task.head(row)]) : -INFINITY;
     const float factor = join(sums.rows[t], meeting.whole(row), sink);
     if (key_group == 0 && lane.column == 0 && output.has(row)) {
       output.store_lse(row, sums.rows[t]);

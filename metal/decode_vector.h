@@ -10,7 +10,7 @@
 //  values    The other way round: a lane loads 16 bytes of a row of V, gets the row's weight by a shuffle, and
 //  accumulates
 //            the columns that it holds; lanes with the same columns are added up once, in the end.
-//  registers kRows times 16 of queries and 16 of sums (twice that for fp32 beyond a head dim of 128).
+//  registers kRows times 8 of queries and 8 of sums (half of that for fp32 up to a head dim of 128).
 #pragma once
 
 #include <metal_stdlib>
@@ -267,7 +267,7 @@ inline void store(thread VectorSums& sums, const thread DecodeInputs& inputs, co
   threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
   for (uint r = 0; r < kRows; ++r) {
-    const float sink = has_sinks && is_whole ? inputs.sinks[task.head(r)] * kLog2E : -INFINITY;
+    const float sink = has_sinks && is_whole ? to_base_2(inputs.sinks[task.head(r)]) : -INFINITY;
     sums.scale(r, join(sums.rows[r], meeting.whole(r), sink));
     if (r > 0) {
       threadgroup_barrier(mem_flags::mem_threadgroup); // the row before has been read

@@ -20,7 +20,8 @@ from metalsim.counts import Counts
 sys.path.append(str(Path(__file__).parents[1] / "metalsim"))
 import real_kernels
 
-HALF, FLOAT = torch.float16, torch.float32
+HALF, BFLOAT, FLOAT = torch.float16, torch.bfloat16, torch.float32
+LANES = 32
 
 
 def one_kv_head(rows: int, tokens: int, keys: int, head_dim: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
@@ -96,6 +97,34 @@ def test_matrix_products_and_threadgroup_memory(dtype: torch.dtype, rows: int, r
     end = splits * (1 + 2 * row_tiles * (head_dim // 32)) - splits  # the first columns need no barrier before them
     assert counts.threadgroup_barriers <= 2 * steps + end + 2 * splits
     assert_few_bank_conflicts(counts)
+
+
+def converted(counts: Counts | None) -> dict[str, int]:
+    return {kind: number for kind, number in counts.conversions.items() if number} if counts is not None else {}
+
+
+@pytest.mark.parametrize("splits", [1, 2])
+@pytest.mark.parametrize(("rows", "row_tiles"), [(8, 1), (16, 2), (32, 1)])
+@pytest.mark.parametrize("dtype", [HALF, BFLOAT], ids=str)
+def test_matrices_convert_nothing_but_the_output(dtype: torch.dtype, rows: int, row_tiles: int, splits: int) -> None:
+    """Partial results are fp32, so that of split keys it is the merge that converts."""
+    head_dim = 64
+    result = count(rows, 256, head_dim, dtype, splits=splits, tiles=DecodeTiles(row_tiles=row_tiles))
+    output = {"f32>f16" if dtype is HALF else "f32>bf16": rows * head_dim}
+    merged = None if result.merge_run is None else result.merge_run.counts
+    assert [converted(result.run.counts), converted(merged)] == ([output, {}] if splits == 1 else [{}, output])
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_vectors_convert_keys_and_values_once_for_all_rows(rows: int) -> None:
+    """Vectors are multiplied as fp32; of bfloat that is no conversion, but a matter of where its bits are put."""
+    keys, head_dim, simdgroups = 256, 64, 4
+    for dtype, widened in ((HALF, 2 * keys * head_dim), (BFLOAT, 0)):
+        tiles = DecodeTiles(simdgroups=simdgroups)
+        found = converted(count(rows, keys, head_dim, dtype, splits=1, tiles=tiles).run.counts)
+        queries = rows * head_dim * simdgroups * (LANES // (head_dim // 8)) if widened else 0
+        assert found.pop("f16>f32", 0) == widened + queries
+        assert found == {"f32>f16" if dtype is HALF else "f32>bf16": rows * head_dim}
 
 
 @pytest.mark.parametrize("rows", [1, 4])

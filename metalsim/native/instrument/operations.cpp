@@ -63,8 +63,8 @@ std::string conversion_name(const CastInst& cast) {
   }
 }
 
-/// Whether an operand of metalsim_matrix_product (1 to 3; 0 is their types, see abi::matrix_product) is a matrix of 16-bit
-/// elements.
+/// Whether an operand of metalsim_matrix_product (1 to 3; 0 is their types, see abi::matrix_product) is a matrix of
+/// 16-bit elements.
 bool is_16_bit_operand(const CallInst& product, unsigned operand) {
   const auto* types = dyn_cast<ConstantInt>(product.getArgOperand(0));
   return types && static_cast<abi::MatrixType>(types->getZExtValue() >> (6 - 2 * operand) & 3) != abi::MatrixType::f32;
