@@ -1,6 +1,7 @@
 #include "attention_args.h"
 
 #include "check.h"
+#include "elements.h"
 
 #include <ATen/Functions.h>
 
@@ -135,7 +136,7 @@ void check_cu_seqlens_contents(std::string_view op, const char* name, const Tens
   if (!is_readable(cu_seqlens)) {
     return;
   }
-  const int32_t* entries = cu_seqlens.const_data_ptr<int32_t>();
+  const int32_t* entries = elements_of<int32_t>(cu_seqlens);
   const int64_t last = cu_seqlens.numel() - 1;
   FUSED_ATTN_CHECK(entries[0] == 0, op, name, " must start with 0, but starts with ", entries[0]);
   for (int64_t b = 0; b < last; ++b) {
@@ -155,9 +156,9 @@ void check_paged_contents(const PackedArgs& args) {
   if (!is_readable(args.block_table) || !is_readable(args.seqused_k) || !is_readable(args.cu_seqlens_q)) {
     return;
   }
-  const int32_t* cu_seqlens = args.cu_seqlens_q.const_data_ptr<int32_t>();
-  const int32_t* lengths = args.seqused_k.const_data_ptr<int32_t>();
-  const int32_t* table = args.block_table.const_data_ptr<int32_t>();
+  const int32_t* cu_seqlens = elements_of<int32_t>(args.cu_seqlens_q);
+  const int32_t* lengths = elements_of<int32_t>(args.seqused_k);
+  const int32_t* table = elements_of<int32_t>(args.block_table);
   const int64_t max_blocks = args.block_table.size(1);
   const int64_t capacity = max_blocks * args.block_size;
   const int64_t num_blocks = args.key.size(0);

@@ -1,6 +1,7 @@
 #include "cache_args.h"
 
 #include "check.h"
+#include "elements.h"
 
 #include <ATen/MemoryOverlap.h>
 
@@ -70,7 +71,7 @@ void check_slots(const Tensor& key_cache, const Tensor& slot_mapping) {
   if (!is_readable(slot_mapping)) {
     return;
   }
-  const int64_t* slots = slot_mapping.const_data_ptr<int64_t>();
+  const int64_t* slots = elements_of<int64_t>(slot_mapping);
   const int64_t num_slots = key_cache.size(0) * key_cache.size(1);
   for (int64_t t = 0; t < slot_mapping.numel(); ++t) {
     FUSED_ATTN_CHECK(slots[t] < num_slots, "reshape_and_cache_", "slot_mapping[", t, "] must be less than ", num_slots,
@@ -95,7 +96,7 @@ void check_block_pairs(const Tensor& key_cache, const Tensor& block_mapping) {
   if (!is_readable(block_mapping)) {
     return;
   }
-  const int64_t* pairs = block_mapping.const_data_ptr<int64_t>();
+  const int64_t* pairs = elements_of<int64_t>(block_mapping);
   const int64_t num_blocks = key_cache.size(0);
   const int64_t num_pairs = block_mapping.size(0);
   std::unordered_set<int64_t> sources;

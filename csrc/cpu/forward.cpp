@@ -1,5 +1,6 @@
 // The operators forward and varlen_forward on the CPU.
 #include "attention_args.h"
+#include "elements.h"
 #include "rows.h"
 
 #include <ATen/Functions.h>
@@ -74,8 +75,8 @@ Result varlen_forward(const Tensor& query, const Tensor& key, const Tensor& valu
   Tensor out = at::empty({args.total_q, args.num_heads, args.head_dim}, query.options());
   Tensor lse = at::empty({args.num_heads, args.total_q}, query.options().dtype(at::kFloat));
   const Tensor fp32_sinks = args.rules.sinks.defined() ? args.rules.sinks.to(at::kFloat) : Tensor();
-  const int32_t* begin_q = args.cu_seqlens_q.const_data_ptr<int32_t>();
-  const int32_t* begin_k = args.cu_seqlens_k.const_data_ptr<int32_t>();
+  const int32_t* begin_q = elements_of<int32_t>(args.cu_seqlens_q);
+  const int32_t* begin_k = elements_of<int32_t>(args.cu_seqlens_k);
   const auto longest = [&](const int32_t* begin) {
     int32_t length = 1;
     for (int64_t b = 0; b < args.batch; ++b) {

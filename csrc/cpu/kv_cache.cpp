@@ -1,5 +1,6 @@
 // The operators reshape_and_cache_ and copy_blocks_ on the CPU.
 #include "cache_args.h"
+#include "elements.h"
 
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
@@ -12,7 +13,7 @@ namespace {
 
 /// Copies token t of [T, Hkv, D] to its slot of [num_blocks, block_size, Hkv, D], for every t.
 void write_slots(const Tensor& tokens, const Tensor& cache, const Tensor& slot_mapping) {
-  const int64_t* slots = slot_mapping.const_data_ptr<int64_t>();
+  const int64_t* slots = elements_of<int64_t>(slot_mapping);
   const int64_t block_size = cache.size(1);
   const int64_t num_heads = cache.size(2);
   const int64_t item = cache.element_size();
@@ -44,7 +45,7 @@ void reshape_and_cache_(const Tensor& key, const Tensor& value, const Tensor& ke
 void copy_blocks_(const Tensor& key_cache, const Tensor& value_cache, const Tensor& block_mapping) {
   check_copy_blocks(key_cache, value_cache, block_mapping);
   check_block_pairs(key_cache, block_mapping);
-  const int64_t* pairs = block_mapping.const_data_ptr<int64_t>();
+  const int64_t* pairs = elements_of<int64_t>(block_mapping);
   for (int64_t n = 0; n < block_mapping.size(0); ++n) {
     key_cache.select(0, pairs[2 * n + 1]).copy_(key_cache.select(0, pairs[2 * n]));
     value_cache.select(0, pairs[2 * n + 1]).copy_(value_cache.select(0, pairs[2 * n]));

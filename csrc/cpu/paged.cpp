@@ -6,6 +6,7 @@
 // queries (decode) split the keys of each into parts that are merged at the end; long ones leave the cores to ATen's
 // fused attention.
 #include "attention_args.h"
+#include "elements.h"
 #include "rows.h"
 
 #include <ATen/core/LegacyTypeDispatch.h>
@@ -44,8 +45,8 @@ struct Running {
         float* o = out.mutable_data_ptr<float>() + g * out.stride(0) + (begin + i) * out.stride(1);
         float& l = lse.mutable_data_ptr<float>()[g * lse.stride(0) + begin + i];
         const int64_t row = reversed ? n - 1 - i : i;
-        const float* o_new = source.const_data_ptr<float>() + g * source.stride(0) + row * source.stride(1);
-        const float l_new = source_lse.const_data_ptr<float>()[g * n + row];
+        const float* o_new = elements_of<float>(source) + g * source.stride(0) + row * source.stride(1);
+        const float l_new = elements_of<float>(source_lse)[g * n + row];
         const float maximum = std::max(l, l_new);
         if (maximum == -std::numeric_limits<float>::infinity()) {
           continue; // nothing seen yet, and -inf - (-inf) would be NaN
@@ -144,8 +145,8 @@ std::tuple<Tensor, Tensor> paged_forward(const Tensor& query, const Tensor& key_
   Tensor out = at::empty({args.total_q, args.num_heads, args.head_dim}, query.options());
   Tensor lse = at::empty({args.num_heads, args.total_q}, query.options().dtype(at::kFloat));
   const Tensor fp32_sinks = args.rules.sinks.defined() ? args.rules.sinks.to(at::kFloat) : Tensor();
-  const int32_t* begin_q = args.cu_seqlens_q.const_data_ptr<int32_t>();
-  const int32_t* len_k = args.seqused_k.const_data_ptr<int32_t>();
+  const int32_t* begin_q = elements_of<int32_t>(args.cu_seqlens_q);
+  const int32_t* len_k = elements_of<int32_t>(args.seqused_k);
   int64_t max_len_q = 1;
   int64_t max_len_k = 1;
   for (int64_t b = 0; b < args.batch; ++b) {
@@ -163,7 +164,7 @@ std::tuple<Tensor, Tensor> paged_forward(const Tensor& query, const Tensor& key_
     const int64_t len_q = begin_q[b + 1] - begin_q[b];
     const int64_t head = kv_head * heads_in_group;
     return Group{args.query.narrow(0, begin_q[b], len_q).narrow(1, head, heads_in_group).transpose(0, 1).unsqueeze(0),
-                 args.block_table.const_data_ptr<int32_t>() + b * args.block_table.size(1), kv_head,
+                 elements_of<int32_t>(args.block_table) + b * args.block_table.size(1), kv_head,
                  Positions(args.rules, len_q, len_k[b]), bias.of_sequence(b).of_heads(head, heads_in_group)};
   };
   // The keys of one part of a group.

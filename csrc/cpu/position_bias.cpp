@@ -1,5 +1,7 @@
 #include "position_bias.h"
 
+#include "elements.h"
+
 #include <ATen/Functions.h>
 
 #include <algorithm>
@@ -42,7 +44,7 @@ PositionBias::PositionBias(const ScoreRules& rules, int64_t max_len_q, int64_t m
   }
   const Tensor slopes = has_alibi_ ? rules.alibi_slopes.contiguous() : at::zeros({1, 1});
   entries_ = at::empty({slopes.size(0), slopes.size(1), count}, at::kFloat);
-  const float* slope = slopes.const_data_ptr<float>();
+  const float* slope = elements_of<float>(slopes);
   float* entry = entries_.mutable_data_ptr<float>();
   for (int64_t row = 0; row < slopes.numel(); ++row) {
     for (int64_t t = 0; t < count; ++t) {
