@@ -17,12 +17,13 @@ SOURCES := $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h csrc/*/*.mm)
 METALSIM_SOURCES := $(shell find metalsim tests/metalsim/mps -name '*.cpp' -o -name '*.mm' -o -name '*.h')
 CPP_FILES := $(SOURCES) $(METALSIM_SOURCES)
 
-.PHONY: demo test bench lint format build metal clean help
+.PHONY: demo test bench lint format build metal check-macos clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    semantic search with a real encoder on the fused operators"
 	@echo "make test    lint, type check and the whole test suite"
+	@echo "make check-macos  the extension, compiled and linked for macOS against torch's wheels"
 	@echo "make bench   time and memory against stock PyTorch, side by side"
 	@echo "make format  rewrite the sources in the house style"
 	@echo "make clean   remove everything that was built"
@@ -31,7 +32,7 @@ help:
 demo: $(if $(filter mps,$(DEVICE)),metal,build)
 	@METALSIM=$(if $(filter mps,$(DEVICE)),1,0) $(BIN)/python examples/embed.py --device $(DEVICE)
 
-test: build lint metal
+test: build lint metal check-macos
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -q --ignore tests/metalsim --ignore tests/metal
 	@echo "== pytest: metalsim, and the package on its software mps device"
@@ -40,8 +41,9 @@ test: build lint metal
 	@METALSIM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/test_mps_host.py
 
 # Tests of the package whose device can be chosen.
-MPS_TESTS := $(patsubst %,tests/test_%.py,cache_ops compile cores errors forward large modules multihead paged paged_kv_cache \
-  properties varlen)
+MPS_TESTS := $(patsubst %,tests/test_%.py,cache_ops compile cores errors flash_attn_interface flash_attn_kvcache forward large \
+  layouts modules multihead paged paged_kv_cache \
+  properties sdpa swap transformers transformers_masks transformers_paged transformers_refusals varlen)
 # One thread for each of the two processes. Strict: operators that a Mac does not have are refused.
 ON_MPS := METALSIM=1 FUSED_ATTN_MPS_KERNELS=0 METALSIM_STRICT_OPERATORS=1 FUSED_ATTN_TEST_DEVICE=mps OMP_NUM_THREADS=1
 
@@ -49,6 +51,12 @@ ON_MPS := METALSIM=1 FUSED_ATTN_MPS_KERNELS=0 METALSIM_STRICT_OPERATORS=1 FUSED_
 metal: $(VENV)/metalsim.stamp
 	@echo "== metalsim: clang-19 and its native parts (two to three minutes the first time)"
 	@$(BIN)/python -m metalsim setup
+
+# The extension, compiled and linked for macOS on this machine; MACOS_TORCH="" checks all supported versions.
+MACOS_TORCH ?= 2.13.0
+check-macos: metal
+	@echo "== the build for macOS"
+	@$(BIN)/python -m metalsim.macos $(foreach version,$(MACOS_TORCH),--torch $(version))
 
 # Lets `import torch` find the software mps device, which stays off without METALSIM=1.
 $(VENV)/metalsim.stamp: metalsim/pyproject.toml $(VENV)/extension.stamp

@@ -63,11 +63,28 @@ class Build(BuildExtension):
             f'TORCH_VERSION = "{torch.__version__}"\nMPS = {torch.backends.mps.is_built()}\n'
         )
         if torch.backends.mps.is_built() and not self.inplace:
-            # The kernels travel as source and are compiled on the Mac that runs them. An extension that was built in place
-            # reads them where they are, so that an edit counts at once.
-            (package / "metal").mkdir(exist_ok=True)
-            for source in [*ROOT.glob("metal/*.metal"), *ROOT.glob("metal/*.h")]:
-                shutil.copy(source, package / "metal")
+            pack_metal(package / "metal")
+
+
+def pack_metal(folder: Path) -> None:
+    """Put what the MPS backend reads at run time into the package's folder ``metal``.
+
+    The kernels travel as source and are compiled on the Mac that runs them. An extension that was built in place reads them
+    where they are, so that an edit counts at once.
+    """
+    folder.mkdir(exist_ok=True)
+    for source in [*ROOT.glob("metal/*.metal"), *ROOT.glob("metal/*.h")]:
+        shutil.copy(source, folder)
+
+
+def describe_mac_build() -> None:
+    """Tell the compiler, through its environment, what an extension with the MPS backend is built for."""
+    # bfloat in a kernel needs Metal 3.1, and that macOS 14. Python's own build, and cibuildwheel, ask for less.
+    chosen = os.environ.get("MACOSX_DEPLOYMENT_TARGET", "")
+    if [int(part) for part in re.findall(r"\d+", chosen)] < [14, 0]:
+        os.environ["MACOSX_DEPLOYMENT_TARGET"] = "14.0"
+    # torch has MPS on arm64 alone; a Python for both architectures would compile everything twice.
+    os.environ.setdefault("ARCHFLAGS", "-arch arm64")
 
 
 def extension() -> CppExtension:
@@ -77,10 +94,12 @@ def extension() -> CppExtension:
     link_args = []
     if torch.backends.mps.is_built():
         sources += sorted([*ROOT.glob("csrc/mps/*.cpp"), *ROOT.glob("csrc/mps/*.mm")])
-        # Kernels need Metal 3.1, for bfloat. Automatic reference counting concerns the .mm files only.
-        os.environ.setdefault("MACOSX_DEPLOYMENT_TARGET", "14.0")
+        describe_mac_build()
+        # Automatic reference counting concerns the .mm files only.
         compile_args += ["-fobjc-arc", "-Wno-unused-command-line-argument"]
         link_args += ["-framework", "Foundation", "-framework", "Metal"]
+        # torch lies beside the package, whichever of the two is loaded first.
+        link_args += ["-Wl,-rpath,@loader_path/../torch/lib"]
     # at::parallel_for is code in a header: without OpenMP in our own compilation it runs its body on one core, and each ATen
     # call inside wakes all cores for a moment. Apple's clang has no OpenMP; there the CPU backend pays that price.
     if sys.platform.startswith("linux"):

@@ -22,7 +22,11 @@ PACKAGE = Path(__file__).parent.resolve()
 NATIVE = PACKAGE / "native"
 SHIM = PACKAGE / "shim"
 
-DEBIAN_PACKAGES = ("clang-19", "llvm-19", "llvm-19-dev", "libclang-19-dev", "libclang-rt-19-dev")
+#: The last two are for the check of the build for macOS.
+DEBIAN_PACKAGES = (
+    *("clang-19", "llvm-19", "llvm-19-dev", "libclang-19-dev", "libclang-rt-19-dev"),
+    *("lld-19", "libc++-19-dev"),
+)
 #: Part of every cache key; to be raised when a command line of this file changes.
 RECIPE = "4"
 #: Compilations at a time: as many as the small machines of continuous integration have cores.
@@ -82,7 +86,8 @@ def install() -> None:
     Raises:
         ToolchainError: if it may not, or there is no apt-get; it says what to run.
     """
-    if shutil.which("clang++-19") and shutil.which("llvm-config-19") and address_sanitizer().is_file():
+    programs = ("clang++-19", "llvm-config-19", "ld64.lld-19")
+    if all(map(shutil.which, programs)) and address_sanitizer().is_file() and libcxx_headers().is_dir():
         return
     packages = " ".join(DEBIAN_PACKAGES)
     advice = f"run `apt-get install {packages}` as root (Debian 12 or newer), then try again."
@@ -134,6 +139,12 @@ def address_sanitizer() -> Path:
     """Return the library of AddressSanitizer, to be preloaded by a program that is not compiled for it; it may be missing."""
     question = [program("clang++"), "-print-file-name=libclang_rt.asan-x86_64.so"]
     return Path(run(question, "asking clang++-19 for AddressSanitizer").strip())
+
+
+def libcxx_headers() -> Path:
+    """Return the folder of libc++'s headers, which code for macOS is compiled with; it may be missing."""
+    prefix = run([program("llvm-config"), "--prefix"], "asking llvm-config-19 for its folder")
+    return Path(prefix.strip()) / "include" / "c++" / "v1"
 
 
 def progress(message: str) -> None:

@@ -23,16 +23,17 @@ __attribute__((visibility("default")))
 - (NSArray<ObjectType>*)arrayByAddingObjectsFromArray:(NSArray<ObjectType>*)other;
 - (NSString*)componentsJoinedByString:(NSString*)separator;
 - (BOOL)containsObject:(ObjectType)object;
-@property(nullable, nonatomic, readonly) ObjectType firstObject;
+@property(nullable, nonatomic, readonly) ObjectType firstObject API_AVAILABLE(macos(10.6));
 @property(nullable, nonatomic, readonly) ObjectType lastObject;
 - (NSUInteger)indexOfObject:(ObjectType)object;
 - (BOOL)isEqualToArray:(NSArray<ObjectType>*)other;
 - (NSArray<ObjectType>*)subarrayWithRange:(NSRange)range;
 - (NSArray<ObjectType>*)sortedArrayUsingSelector:(SEL)comparator;
-- (ObjectType)objectAtIndexedSubscript:(NSUInteger)index;
+- (ObjectType)objectAtIndexedSubscript:(NSUInteger)index API_AVAILABLE(macos(10.8));
 #ifdef __BLOCKS__
-- (void)enumerateObjectsUsingBlock:(void(NS_NOESCAPE ^)(ObjectType object, NSUInteger index, BOOL* stop))block;
-- (NSArray<ObjectType>*)sortedArrayUsingComparator:(NSComparator NS_NOESCAPE)comparator;
+- (void)enumerateObjectsUsingBlock:(void(NS_NOESCAPE ^)(ObjectType object, NSUInteger index, BOOL* stop))block
+    API_AVAILABLE(macos(10.6));
+- (NSArray<ObjectType>*)sortedArrayUsingComparator:(NSComparator NS_NOESCAPE)comparator API_AVAILABLE(macos(10.6));
 #endif
 @end
 
@@ -59,7 +60,7 @@ __attribute__((visibility("default")))
 - (void)addObjectsFromArray:(NSArray<ObjectType>*)other;
 - (void)removeAllObjects;
 - (void)removeObject:(ObjectType)object;
-- (void)setObject:(ObjectType)object atIndexedSubscript:(NSUInteger)index;
+- (void)setObject:(ObjectType)object atIndexedSubscript:(NSUInteger)index API_AVAILABLE(macos(10.8));
 - (instancetype)initWithCapacity:(NSUInteger)capacity;
 + (instancetype)arrayWithCapacity:(NSUInteger)capacity;
 @end

@@ -16,7 +16,8 @@ __attribute__((visibility("default")))
 @property(nullable, readonly, copy) NSString* resourcePath;
 @property(nullable, readonly, copy) NSString* bundleIdentifier;
 - (nullable NSString*)pathForResource:(nullable NSString*)name ofType:(nullable NSString*)extension;
-- (nullable NSURL*)URLForResource:(nullable NSString*)name withExtension:(nullable NSString*)extension;
+- (nullable NSURL*)URLForResource:(nullable NSString*)name
+                    withExtension:(nullable NSString*)extension API_AVAILABLE(macos(10.6));
 @end
 
 NS_ASSUME_NONNULL_END

@@ -23,9 +23,10 @@ __attribute__((visibility("default")))
 @property(readonly, copy) NSArray<KeyType>* allKeys;
 @property(readonly, copy) NSArray<ObjectType>* allValues;
 - (BOOL)isEqualToDictionary:(NSDictionary<KeyType, ObjectType>*)other;
-- (nullable ObjectType)objectForKeyedSubscript:(KeyType)key;
+- (nullable ObjectType)objectForKeyedSubscript:(KeyType)key API_AVAILABLE(macos(10.8));
 #ifdef __BLOCKS__
-- (void)enumerateKeysAndObjectsUsingBlock:(void(NS_NOESCAPE ^)(KeyType key, ObjectType object, BOOL* stop))block;
+- (void)enumerateKeysAndObjectsUsingBlock:(void(NS_NOESCAPE ^)(KeyType key, ObjectType object, BOOL* stop))block
+    API_AVAILABLE(macos(10.6));
 #endif
 @end
 
@@ -50,7 +51,7 @@ __attribute__((visibility("default")))
 @interface NSMutableDictionary <KeyType, ObjectType>(NSExtendedMutableDictionary)
 - (void)addEntriesFromDictionary:(NSDictionary<KeyType, ObjectType>*)other;
 - (void)removeAllObjects;
-- (void)setObject:(nullable ObjectType)object forKeyedSubscript:(KeyType<NSCopying>)key;
+- (void)setObject:(nullable ObjectType)object forKeyedSubscript:(KeyType<NSCopying>)key API_AVAILABLE(macos(10.8));
 - (instancetype)initWithCapacity:(NSUInteger)capacity;
 + (instancetype)dictionaryWithCapacity:(NSUInteger)capacity;
 @end

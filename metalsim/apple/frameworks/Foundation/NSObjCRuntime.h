@@ -87,8 +87,8 @@ FOUNDATION_EXPORT NSString* NSStringFromSelector(SEL selector);
 FOUNDATION_EXPORT SEL NSSelectorFromString(NSString* name);
 FOUNDATION_EXPORT NSString* NSStringFromClass(Class cls);
 FOUNDATION_EXPORT Class _Nullable NSClassFromString(NSString* name);
-FOUNDATION_EXPORT NSString* NSStringFromProtocol(Protocol* protocol);
-FOUNDATION_EXPORT Protocol* _Nullable NSProtocolFromString(NSString* name);
+FOUNDATION_EXPORT NSString* NSStringFromProtocol(Protocol* protocol) API_AVAILABLE(macos(10.5));
+FOUNDATION_EXPORT Protocol* _Nullable NSProtocolFromString(NSString* name) API_AVAILABLE(macos(10.5));
 
 FOUNDATION_EXPORT void NSLog(NSString* format, ...) NS_FORMAT_FUNCTION(1, 2);
 FOUNDATION_EXPORT void NSLogv(NSString* format, va_list arguments) NS_FORMAT_FUNCTION(1, 0);

@@ -4,6 +4,8 @@
 #include <Foundation/NSObjCRuntime.h>
 #include <objc/NSObject.h>
 
+typedef struct _NSZone NSZone;
+
 NS_ASSUME_NONNULL_BEGIN
 
 @protocol NSCopying
@@ -26,11 +28,12 @@ NS_ASSUME_NONNULL_BEGIN
 @end
 
 // Retained objects as Core Foundation's callers hold them.
+typedef const void* CFTypeRef;
 #if __has_feature(objc_arc)
-NS_INLINE void* _Nullable CFBridgingRetain(id _Nullable object) {
-  return (__bridge_retained void*)object;
+NS_INLINE CFTypeRef _Nullable CFBridgingRetain(id _Nullable object) {
+  return (__bridge_retained CFTypeRef)object;
 }
-NS_INLINE id _Nullable CFBridgingRelease(void* _Nullable object) {
+NS_INLINE id _Nullable CFBridgingRelease(CFTypeRef _Nullable object) {
   return (__bridge_transfer id)object;
 }
 #endif

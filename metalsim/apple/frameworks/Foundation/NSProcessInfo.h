@@ -30,14 +30,14 @@ __attribute__((visibility("default")))
 @property(copy) NSString* processName;
 @property(readonly) int processIdentifier;
 @property(readonly, copy) NSString* operatingSystemVersionString;
-@property(readonly) NSOperatingSystemVersion operatingSystemVersion;
-@property(readonly) NSUInteger processorCount;
-@property(readonly) NSUInteger activeProcessorCount;
-@property(readonly) unsigned long long physicalMemory;
-@property(readonly) NSTimeInterval systemUptime;
-@property(readonly) NSProcessInfoThermalState thermalState;
-@property(readonly, getter=isLowPowerModeEnabled) BOOL lowPowerModeEnabled;
-- (BOOL)isOperatingSystemAtLeastVersion:(NSOperatingSystemVersion)version;
+@property(readonly) NSOperatingSystemVersion operatingSystemVersion API_AVAILABLE(macos(10.10));
+@property(readonly) NSUInteger processorCount API_AVAILABLE(macos(10.5));
+@property(readonly) NSUInteger activeProcessorCount API_AVAILABLE(macos(10.5));
+@property(readonly) unsigned long long physicalMemory API_AVAILABLE(macos(10.5));
+@property(readonly) NSTimeInterval systemUptime API_AVAILABLE(macos(10.6));
+@property(readonly) NSProcessInfoThermalState thermalState API_AVAILABLE(macos(10.10.3));
+@property(readonly, getter=isLowPowerModeEnabled) BOOL lowPowerModeEnabled API_AVAILABLE(macos(12.0));
+- (BOOL)isOperatingSystemAtLeastVersion:(NSOperatingSystemVersion)version API_AVAILABLE(macos(10.10));
 @end
 
 NS_ASSUME_NONNULL_END

@@ -45,7 +45,7 @@ __attribute__((visibility("default")))
 
 - (BOOL)hasPrefix:(NSString*)string;
 - (BOOL)hasSuffix:(NSString*)string;
-- (BOOL)containsString:(NSString*)string;
+- (BOOL)containsString:(NSString*)string API_AVAILABLE(macos(10.10));
 - (NSRange)rangeOfString:(NSString*)string;
 
 - (NSString*)stringByAppendingString:(NSString*)string;
@@ -54,9 +54,9 @@ __attribute__((visibility("default")))
 @property(readonly) double doubleValue;
 @property(readonly) float floatValue;
 @property(readonly) int intValue;
-@property(readonly) NSInteger integerValue;
-@property(readonly) long long longLongValue;
-@property(readonly) BOOL boolValue;
+@property(readonly) NSInteger integerValue API_AVAILABLE(macos(10.5));
+@property(readonly) long long longLongValue API_AVAILABLE(macos(10.5));
+@property(readonly) BOOL boolValue API_AVAILABLE(macos(10.5));
 
 @property(readonly, copy) NSString* uppercaseString;
 @property(readonly, copy) NSString* lowercaseString;
@@ -70,7 +70,8 @@ __attribute__((visibility("default")))
 - (NSUInteger)lengthOfBytesUsingEncoding:(NSStringEncoding)encoding;
 
 - (NSArray<NSString*>*)componentsSeparatedByString:(NSString*)separator;
-- (NSString*)stringByReplacingOccurrencesOfString:(NSString*)target withString:(NSString*)replacement;
+- (NSString*)stringByReplacingOccurrencesOfString:(NSString*)target
+                                       withString:(NSString*)replacement API_AVAILABLE(macos(10.5));
 
 - (instancetype)initWithString:(NSString*)string;
 - (instancetype)initWithFormat:(NSString*)format, ... NS_FORMAT_FUNCTION(1, 2);

@@ -11,7 +11,7 @@ __attribute__((visibility("default")))
 @interface NSValue : NSObject<NSCopying>
 + (NSValue*)valueWithBytes:(const void*)value objCType:(const char*)type;
 + (NSValue*)valueWithPointer:(nullable const void*)pointer;
-- (void)getValue:(void*)value size:(NSUInteger)size;
+- (void)getValue:(void*)value size:(NSUInteger)size API_AVAILABLE(macos(10.13));
 @property(readonly) const char* objCType NS_RETURNS_INNER_POINTER;
 @property(nullable, readonly) void* pointerValue;
 @end
@@ -31,8 +31,8 @@ __attribute__((visibility("default")))
 - (NSNumber*)initWithFloat:(float)value;
 - (NSNumber*)initWithDouble:(double)value;
 - (NSNumber*)initWithBool:(BOOL)value;
-- (NSNumber*)initWithInteger:(NSInteger)value;
-- (NSNumber*)initWithUnsignedInteger:(NSUInteger)value;
+- (NSNumber*)initWithInteger:(NSInteger)value API_AVAILABLE(macos(10.5));
+- (NSNumber*)initWithUnsignedInteger:(NSUInteger)value API_AVAILABLE(macos(10.5));
 
 + (NSNumber*)numberWithChar:(char)value;
 + (NSNumber*)numberWithUnsignedChar:(unsigned char)value;
@@ -47,8 +47,8 @@ __attribute__((visibility("default")))
 + (NSNumber*)numberWithFloat:(float)value;
 + (NSNumber*)numberWithDouble:(double)value;
 + (NSNumber*)numberWithBool:(BOOL)value;
-+ (NSNumber*)numberWithInteger:(NSInteger)value;
-+ (NSNumber*)numberWithUnsignedInteger:(NSUInteger)value;
++ (NSNumber*)numberWithInteger:(NSInteger)value API_AVAILABLE(macos(10.5));
++ (NSNumber*)numberWithUnsignedInteger:(NSUInteger)value API_AVAILABLE(macos(10.5));
 
 @property(readonly) char charValue;
 @property(readonly) unsigned char unsignedCharValue;
@@ -63,8 +63,8 @@ __attribute__((visibility("default")))
 @property(readonly) float floatValue;
 @property(readonly) double doubleValue;
 @property(readonly) BOOL boolValue;
-@property(readonly) NSInteger integerValue;
-@property(readonly) NSUInteger unsignedIntegerValue;
+@property(readonly) NSInteger integerValue API_AVAILABLE(macos(10.5));
+@property(readonly) NSUInteger unsignedIntegerValue API_AVAILABLE(macos(10.5));
 @property(readonly, copy) NSString* stringValue;
 
 - (NSComparisonResult)compare:(NSNumber*)other;

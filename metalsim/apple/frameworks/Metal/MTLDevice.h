@@ -80,6 +80,9 @@ typedef struct {
 typedef void (^MTLNewLibraryCompletionHandler)(id<MTLLibrary> _Nullable library, NSError* _Nullable error);
 typedef void (^MTLNewComputePipelineStateCompletionHandler)(id<MTLComputePipelineState> _Nullable computePipelineState,
                                                             NSError* _Nullable error);
+typedef void (^MTLNewComputePipelineStateWithReflectionCompletionHandler)(
+    id<MTLComputePipelineState> _Nullable computePipelineState,
+    MTLComputePipelineReflection* _Nullable_result reflection, NSError* _Nullable error);
 
 MTL_EXPORT API_AVAILABLE(macos(14.0), ios(17.0)) @interface MTLArchitecture : NSObject<NSCopying>
 @property(nonnull, readonly) NSString* name;
@@ -153,9 +156,8 @@ API_AVAILABLE(macos(10.11), ios(8.0))
                                     error:(__autoreleasing NSError**)error API_AVAILABLE(macos(10.11), ios(9.0));
 - (void)newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor*)descriptor
                                       options:(MTLPipelineOption)options
-                            completionHandler:(void (^)(id<MTLComputePipelineState> _Nullable computePipelineState,
-                                                        MTLComputePipelineReflection* _Nullable reflection,
-                                                        NSError* _Nullable error))completionHandler
+                            completionHandler:
+                                (MTLNewComputePipelineStateWithReflectionCompletionHandler)completionHandler
     API_AVAILABLE(macos(10.11), ios(9.0));
 
 - (nullable id<MTLFence>)newFence API_AVAILABLE(macos(10.13), ios(10.0));

@@ -15,7 +15,7 @@ API_AVAILABLE(macos(10.14), ios(12.0))
 @end
 
 MTL_EXPORT API_AVAILABLE(macos(10.14), ios(12.0)) @interface MTLSharedEventListener : NSObject
-+ (MTLSharedEventListener*)sharedListener API_AVAILABLE(macos(15.0), ios(18.0));
++ (MTLSharedEventListener*)sharedListener API_AVAILABLE(macos(26.0), ios(26.0));
 - (instancetype)init;
 - (instancetype)initWithDispatchQueue:(dispatch_queue_t)dispatchQueue;
 @property(nonnull, readonly) dispatch_queue_t dispatchQueue;

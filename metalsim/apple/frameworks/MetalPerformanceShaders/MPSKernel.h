@@ -9,6 +9,6 @@ MTL_EXPORT API_AVAILABLE(macos(10.13), ios(9.0)) @interface MPSKernel : NSObject
 @property(copy, nullable) NSString* label;
 @end
 
-MTL_EXTERN BOOL MPSSupportsMTLDevice(id<MTLDevice> _Nullable device);
+MTL_EXTERN BOOL MPSSupportsMTLDevice(id<MTLDevice> _Nullable device) API_AVAILABLE(macos(10.13), ios(9.0));
 
 NS_ASSUME_NONNULL_END
