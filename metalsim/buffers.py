@@ -1,7 +1,8 @@
 """What a dispatch binds: memory of numpy arrays, tensors and bytes, and guarded copies of it for the time of the dispatch."""
 
 import ctypes
-from collections.abc import Iterable, Mapping
+import mmap
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 Memory: TypeAlias = "npt.NDArray[Any] | torch.Tensor | bytes | bytearray"
 Buffer: TypeAlias = "Memory | tuple[Memory, int]"
+
+
+#: What a buffer holds, in stretches by their offset. What is in none is 0.
+Contents: TypeAlias = "dict[int, bytes]"
+
+#: Memory of so many bytes is copied page by page, and only the pages that were ever touched: a tensor may have more addresses
+#: than the machine has memory.
+_SPARSE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -100,17 +109,16 @@ class GuardedCopies:
     def copy_in(self) -> None:
         """Fill the copies from the bound memory."""
         for region in self._regions:
-            ctypes.memmove(region.copy.address, region.low, region.size)
+            region.copy_in()
 
     def copy_back(self, written: Iterable[int]) -> None:
         """Write the copies of some buffers back, by index."""
         for index in written:
-            span = self._spans[index]
-            ctypes.memmove(span.address, self._region(span).place(span.address), span.size)
+            self._region(self._spans[index]).copy_back(self._spans[index])
 
-    def contents(self) -> dict[int, bytes]:
-        """Return the bytes of the copies by buffer index."""
-        return {i: ctypes.string_at(self._region(s).place(s.address), s.size) for i, s in self._spans.items()}
+    def contents(self) -> dict[int, Contents]:
+        """Return what the copies hold by buffer index."""
+        return {index: self._region(span).contents(span) for index, span in self._spans.items()}
 
     def release(self) -> None:
         """Give the memory back."""
@@ -126,8 +134,8 @@ class GuardedCopies:
 class _Region:
     def __init__(self, low: int, high: int) -> None:
         self.low = low
-        self.high = high
         self.size = high - low
+        self.high = high
         self.copy = native.GuardedMemory(self.size)
 
     def place(self, address: int) -> int:
@@ -135,6 +143,64 @@ class _Region:
 
     def binding(self, span: Span) -> native.Binding:
         return native.Binding(self.place(span.address) + span.offset, self.place(span.address), span.size)
+
+    def copy_in(self) -> None:
+        if self.size >= _SPARSE_BYTES:
+            for start, size in _stretches(self.copy.address, self.size):
+                ctypes.memset(start, 0, size)
+        for start, size in _stretches(self.low, self.size):
+            ctypes.memmove(self.place(start), start, size)
+
+    def copy_back(self, span: Span) -> None:
+        for start, size in _stretches(self.place(span.address), span.size):
+            ctypes.memmove(start - self.copy.address + self.low, start, size)
+
+    def contents(self, span: Span) -> Contents:
+        first = self.place(span.address)
+        if span.size < _SPARSE_BYTES:
+            return {0: ctypes.string_at(first, span.size)}
+        pages = (page for stretch in _stretches(first, span.size) for page in _pages(*stretch))
+        held = {start - first: ctypes.string_at(start, size) for start, size in pages}
+        # Pages of zeros are left out, as those are that were never touched.
+        return {offset: page for offset, page in held.items() if page.count(0) != len(page)}
+
+
+def _stretches(address: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the addresses and sizes of the parts of memory that may hold something else than zeros."""
+    if size < _SPARSE_BYTES:
+        yield address, size
+        return
+    first, end = address // mmap.PAGESIZE, -(-(address + size) // mmap.PAGESIZE)
+    with open("/proc/self/pagemap", "rb") as pagemap:
+        pagemap.seek(8 * first)
+        flags = np.frombuffer(pagemap.read(8 * (end - first)), np.uint64)
+    # Linux's admin-guide/mm/pagemap: bit 63 says that a page is in memory, bit 62 that it was swapped out.
+    pages = np.flatnonzero(flags >> np.uint64(62))
+    for run in np.split(pages, np.flatnonzero(np.diff(pages) != 1) + 1):
+        if run.size:
+            low = max(address, (first + int(run[0])) * mmap.PAGESIZE)
+            high = min(address + size, (first + int(run[-1]) + 1) * mmap.PAGESIZE)
+            yield low, high - low
+
+
+def _pages(address: int, size: int) -> Iterator[tuple[int, int]]:
+    """Cut memory into pages."""
+    begin, end = address, address + size
+    while begin < end:
+        next_page = min((begin // mmap.PAGESIZE + 1) * mmap.PAGESIZE, end)
+        yield begin, next_page - begin
+        begin = next_page
+
+
+def first_difference(one: Contents, other: Contents) -> int | None:
+    """Return the first byte in which two contents of a buffer differ; None if they are equal."""
+    if one == other:
+        return None
+    offset = min(offset for offset in one.keys() | other.keys() if one.get(offset) != other.get(offset))
+    held = [contents.get(offset, b"") for contents in (one, other)]
+    size = max(map(len, held))
+    pairs = zip(*(part.ljust(size, b"\0") for part in held), strict=True)
+    return offset + next(byte for byte, (a, b) in enumerate(pairs) if a != b)
 
 
 def _merged(spans: Any) -> list[tuple[int, int]]:

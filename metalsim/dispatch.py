@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from metalsim import counts, native
-from metalsim.buffers import Buffer, GuardedCopies, Span, check_span, span_of
+from metalsim.buffers import Buffer, Contents, GuardedCopies, Span, check_span, first_difference, span_of
 from metalsim.counts import Counts
 from metalsim.errors import Finding, MetalsimError, OrderDependenceError, ValidationError, check_error
 from metalsim.toolchain import Flavour
@@ -208,7 +208,7 @@ def _run_schedules(
     kernel: str, request: native.Request, copies: GuardedCopies, schedules: Sequence[Schedule]
 ) -> dict[str, Any]:
     """Run the request in each order on the same input and return the first answer; results must be equal."""
-    first: tuple[dict[str, Any], dict[int, bytes]] | None = None
+    first: tuple[dict[str, Any], dict[int, Contents]] | None = None
     for schedule in schedules:
         copies.copy_in()
         request.schedule = _SCHEDULE_NUMBERS[schedule] if isinstance(schedule, str) else _RANDOM
@@ -223,8 +223,8 @@ def _run_schedules(
             first = answer, contents
             continue
         for index, expected in first[1].items():
-            if contents[index] != expected:
-                byte = next(i for i, (a, b) in enumerate(zip(expected, contents[index], strict=True)) if a != b)
+            byte = first_difference(expected, contents[index])
+            if byte is not None:
                 raise OrderDependenceError(kernel, (schedules[0], schedule), index, byte)
     assert first is not None
     return first[0]

@@ -59,9 +59,10 @@ def make_mask(name: str, shape: tuple[int, int, int, int]) -> Tensor:
     letters = {"strided": "BHLS", "scalar": "", "block": "BHLS"}.get(layout, layout)
     numbers = torch.randn([sizes.get(letter, 1) for letter in letters])
     visible = numbers > -1.0
-    if layout == "block":  # whole tiles that are hidden, visible, and both
+    if layout == "block":  # whole tiles that are hidden, visible, and both, in each head others
         visible[:] = True
-        visible[..., :, 16:48] = False
+        for n, own in enumerate(visible.flatten(0, 1)):
+            own[:, 16 * (n % 3) : 16 * (n % 3) + 32] = False
         visible[..., 40:, 48:] = False
         visible[..., -1, -1] = True
     elif numbers.dim() >= 2 and min(numbers.shape[-2:]) > 1:

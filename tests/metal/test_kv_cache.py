@@ -123,13 +123,30 @@ def test_tokens_that_are_views(offset: int) -> None:
     _assert_written(caches, expected)
 
 
+def test_values_that_lie_otherwise_than_keys() -> None:
+    """Tokens and caches: tokens of a head are neighbours, and so are those of a block."""
+    heads, head_dim = 3, 16
+    key, value = (torch.randn(6, heads, head_dim).half() for _ in range(2))
+    value = value.transpose(0, 1).contiguous().transpose(0, 1)
+    caches = [empty_caches(3, 4, heads, head_dim, layout, torch.float16, CPU)[0] for layout in CACHE_LAYOUTS[::2]]
+    slots = torch.tensor([5, 4, 3, 11, 0, 9])
+    expected = [cache.clone() for cache in caches]
+    for cache, tensor in zip(expected, (key, value), strict=True):
+        for t, slot in enumerate(slots.tolist()):
+            cache[slot // 4, slot % 4] = tensor[t]
+    reshape_and_cache(key, value, *caches, slots, check=True)
+    _assert_written(caches, expected)
+    copy_blocks(*caches, torch.tensor([[2, 0]]), check=True)
+    _assert_written(caches, [cache[[2, 1, 2]] for cache in expected])
+
+
 @pytest.mark.parametrize("layout", CACHE_LAYOUTS)
 @pytest.mark.parametrize("sharers", [1, 3])
 @pytest.mark.parametrize(("dtype", "head_dim", "unit"), UNITS, ids=str)
 def test_copy_blocks(dtype: torch.dtype, head_dim: int, unit: int, sharers: int, layout: str) -> None:
     """Pairs that name no block are skipped; a block copied to itself stays as it is."""
     caches = [cache.copy_(torch.randn(cache.shape)) for cache in empty_caches(7, 5, 3, head_dim, layout, dtype, CPU)]
-    pairs = [(0, 3), (2, 6), (0, 1), (5, 5), (7, 4), (4, -1), (-1, 4), (2, 1 << 40), (-(1 << 63), 4)]
+    pairs = [(0, 3), (2, 6), (0, 1), (5, 5), (7, 4), (4, 7), (4, -1), (-1, 4), (2, 1 << 40), (-(1 << 63), 4)]
     expected = [cache.clone() for cache in caches]
     for cache in expected:
         for source, target in pairs[:4]:

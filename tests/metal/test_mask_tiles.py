@@ -41,6 +41,22 @@ def test_labels(tiles: Tiles, name: str) -> None:
     assert torch.equal(labels, expected_labels(mask, shape, tiles))
 
 
+@pytest.mark.parametrize("entry", [True, False])
+@pytest.mark.parametrize("tiles", KINDS, ids=str)
+def test_one_entry_makes_a_tile_mixed(tiles: Tiles, entry: bool) -> None:
+    """Wherever it is in the tile, so whichever simdgroup and lane looks at it."""
+    rows, columns = 8, 9
+    mask = torch.full((1, 1, rows * tiles.rows, columns * tiles.key_tile), not entry)
+    for n in range(rows * columns):
+        place = n * 31 % (tiles.rows * tiles.key_tile)
+        row, column = n // columns * tiles.rows, n % columns * tiles.key_tile
+        mask[0, 0, row + place // tiles.key_tile, column + place % tiles.key_tile] = entry
+    mask[..., : tiles.rows, : tiles.key_tile] = not entry
+    call = make_call(*cases.dense(1, (1, 1), mask.shape[2:], (40, 24), HALF), attn_mask=mask)
+    labels, _ = label_mask_tiles(call, tiles, check=True)
+    assert labels.flatten().tolist() == [SKIP if entry else PLAIN] + [MIXED] * (rows * columns - 1)
+
+
 @pytest.mark.parametrize("tiles", KINDS, ids=str)
 def test_hidden_tiles_are_not_read_and_plain_tiles_not_masked(tiles: Tiles) -> None:
     tensors = cases.dense(1, (1, 1), (64, 64), (64, 64), HALF)

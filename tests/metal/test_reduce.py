@@ -93,8 +93,8 @@ def test_states_that_are_views() -> None:
 @pytest.mark.parametrize("splits", [2, 5, 33, 100])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_any_number_of_splits(dtype: torch.dtype, splits: int, with_sinks: bool) -> None:
-    """More splits than lanes, and than there are keys; in every order, the merging included."""
-    tensors = [torch.randn(2, h, n, d).to(dtype) for h, n, d in ((4, 2, 64), (2, 90, 64), (2, 90, 72))]
+    """More splits than lanes, with keys and without; in every order, the merging included."""
+    tensors = [torch.randn(2, h, n, d).to(dtype) for h, n, d in ((4, 2, 64), (2, 528, 64), (2, 528, 72))]
     options = {"is_causal": True, "sinks": torch.randn(4) if with_sinks else None}
     tiles = DecodeTiles(simdgroups=1, key_tile=16)
     result = decode(*tensors, tiles=tiles, splits=splits, check=True, schedule=metalsim.ALL_SCHEDULES, **options)

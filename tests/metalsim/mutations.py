@@ -1,31 +1,14 @@
-"""Mistakes put into attention kernels of PyTorch and MLX, one at a time, and what must come of each.
+"""Mistakes put into attention kernels of PyTorch and MLX, one at a time: what they are computed on.
 
-The mistakes are in mutations/*.txt. There, ``header:`` names the header that the mutations after it change.
-A mutation is
-
-    == what is wrong
-    workload: the attention that the changed kernel computes, a name of WORKLOADS
-    expected: an outcome, see below
-    occurrence: which one, from 1, if the header has the text several times; otherwise it must be there exactly once
-    reason: why a harmless one does no harm, or a harmful one is missed
-    -the text that is replaced, and
-    +the text that takes its place; both may have several lines, and need not begin or end with a line
-
-An outcome is
-    rejected               the compiler, or Metal's own validation, refuses the kernel
-    reported: KIND         a check finds it while the kernel runs; KIND as in metalsim.Finding
-    numerically caught     no check can know what was meant, but the result is not attention
-    harmless               the result is the same bit by bit
-    missed                 nothing shows, although the mistake does harm; ``reason`` says why
+The mistakes are in mutations/*.txt; tests/mutation.py says how they are written and what must come of each.
 """
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import real_kernels
 import torch
+from mutation import Mutation, read_mutations
 from real_kernels import Case, attention_inputs
 
 import metalsim
@@ -42,71 +25,24 @@ _LEFT_OUT = {
 }
 
 
-@dataclass(frozen=True)
-class Mutation:
-    """One mistake; the module's comment says what the attributes are."""
+def compile_mutated(mutation: Mutation, source: real_kernels.Source) -> metalsim.Library:
+    """Compile a source with the mistake in its header."""
+    text = mutation.apply((source.headers() / mutation.header).read_text())
+    text = text.replace(_LEFT_OUT.get(mutation.header, "\0"), "")
 
-    name: str
-    header: str
-    workload: str
-    expected: str
-    occurrence: int | None
-    reason: str
-    old: str
-    new: str
+    def build(folder: Path) -> None:
+        changed = folder / mutation.header
+        changed.parent.mkdir(parents=True)
+        changed.write_text(text)
 
-    def apply(self, text: str) -> str:
-        """Return the header with the mistake.
-
-        Raises:
-            ValueError: if the text to replace is not there as often as expected.
-        """
-        found = text.count(self.old)
-        if self.occurrence is None and found != 1:
-            raise ValueError(
-                f"mutation '{self.name}': its text must be in {self.header} once, but is there {found} times"
-            )
-        if found < (self.occurrence or 1):
-            raise ValueError(f"mutation '{self.name}': {self.header} has its text {found} times, not {self.occurrence}")
-        parts = text.split(self.old)
-        before = self.occurrence or 1
-        return self.old.join(parts[:before]) + self.new + self.old.join(parts[before:])
-
-    def compile(self, source: real_kernels.Source) -> metalsim.Library:
-        """Compile a source with the mistake in its header."""
-        text = self.apply((source.headers() / self.header).read_text())
-        text = text.replace(_LEFT_OUT.get(self.header, "\0"), "")
-
-        def build(folder: Path) -> None:
-            changed = folder / self.header
-            changed.parent.mkdir(parents=True)
-            changed.write_text(text)
-
-        # In a folder whose name does not change, so that the kernels are compiled once and then come out of the cache.
-        folder = cache.entry("mutations", cache.digest(self.header, text), build)
-        return metalsim.compile(source.text, [folder, source.headers()])
-
-
-def _read(text: str) -> list[Mutation]:
-    mutations = []
-    header = ""
-    for block in re.split(r"\n\n(?===|header:)", text.rstrip("\n")):
-        if block.startswith("header: "):
-            header = block.removeprefix("header: ")
-            continue
-        lines = block.split("\n")
-        fields = dict(line.split(": ", 1) for line in lines[1:] if line[0] not in "-+")
-        old, new = ("\n".join(line[1:] for line in lines if line[0] == sign) for sign in "-+")
-        name = lines[0].removeprefix("== ")
-        occurrence = int(fields["occurrence"]) if "occurrence" in fields else None
-        reason = fields.get("reason", "")
-        mutations.append(Mutation(name, header, fields["workload"], fields["expected"], occurrence, reason, old, new))
-    return mutations
+    # In a folder whose name does not change, so that the kernels are compiled once and then come out of the cache.
+    folder = cache.entry("mutations", cache.digest(mutation.header, text), build)
+    return metalsim.compile(source.text, [folder, source.headers()])
 
 
 def mutations() -> list[Mutation]:
-    """Return all mutations, those of one file in its order."""
-    return [mutation for path in sorted(_FOLDER.glob("*.txt")) for mutation in _read(path.read_text())]
+    """Return all mutations."""
+    return read_mutations(_FOLDER)
 
 
 def _prefill(queries: int, keys: int, *, causal: bool = False) -> Case:

@@ -1,4 +1,4 @@
-"""Mistakes in kernels that people use are refused, found while the kernel runs, or change its result: see mutations.py."""
+"""Mistakes in kernels that people use are refused, found while the kernel runs, or change its result: see mutation.py."""
 
 import functools
 import math
@@ -6,7 +6,8 @@ import math
 import pytest
 from compile_ahead import compile_ahead
 from detection import FAULTS, LEAST_RATE, MUTATIONS, Detections
-from mutations import WORKLOADS, Mutation, mutations
+from mutation import Mutation, assert_well_formed, outcome_of
+from mutations import WORKLOADS, compile_mutated, mutations
 from real_kernels import TOLERANCE, Case, bits, relative_error
 
 import metalsim
@@ -20,7 +21,7 @@ def pipelines_of(request):
 
     def compile(mutation: Mutation) -> list[metalsim.Pipeline]:
         dispatches = WORKLOADS[mutation.workload]().dispatches
-        library = mutation.compile(dispatches[0].source)
+        library = compile_mutated(mutation, dispatches[0].source)
         pipelines = [library.pipeline(dispatch.function, dict(dispatch.constants)) for dispatch in dispatches]
         for pipeline in pipelines:
             pipeline.prepare_checks()
@@ -46,40 +47,25 @@ def unchanged(workload: str) -> tuple[Case, list[metalsim.Run]]:
     return case, run(case, [dispatch.pipeline() for dispatch in case.dispatches])
 
 
-def outcome_of(mutation: Mutation, pipelines_of) -> str:
-    """Return what comes of a mutation, as in mutations.py. Of several kinds of findings it is the expected one."""
-    try:
-        pipelines = pipelines_of(mutation)
-    except metalsim.ValidationError:
-        return "rejected"
-    except metalsim.CompileError as error:
-        if not error.diagnostics:
-            raise  # the compiler itself failed
-        return "rejected"
-    case = WORKLOADS[mutation.workload]()
-    try:
-        run(case, pipelines)
-    except metalsim.CheckError as error:
-        kinds = [f"reported: {finding.kind}" for finding in error.findings]
-        return mutation.expected if mutation.expected in kinds else kinds[0]
-    except metalsim.OrderDependenceError:
-        return "reported: order"
-    if not relative_error(case.output, case.reference) < TOLERANCE[case.output.dtype]:
-        return "numerically caught"
-    same = bits(case.output).equal(bits(unchanged(mutation.workload)[0].output))
-    return "harmless" if same and mutation.expected == "harmless" else "missed"
-
-
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_kernels_as_they_are_run_clean(workload):
     case, _ = unchanged(workload)
     assert relative_error(case.output, case.reference) < TOLERANCE[case.output.dtype]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.workload}: {case.name}")
-def test_mutation(case, pipelines_of):
-    outcome = outcome_of(case, pipelines_of)
-    MUTATIONS.outcomes[f"{case.workload}: {case.name}"] = outcome
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_mutation(case: Mutation, pipelines_of):
+    workload = WORKLOADS[case.workload]()
+
+    def run_mutated() -> None:
+        run(workload, pipelines_of(case))
+        assert relative_error(workload.output, workload.reference) < TOLERANCE[workload.output.dtype]
+
+    def is_unchanged() -> bool:
+        return bits(workload.output).equal(bits(unchanged(case.workload)[0].output))
+
+    outcome = outcome_of(case, run_mutated, is_unchanged)
+    MUTATIONS.outcomes[str(case)] = outcome
     assert outcome == case.expected, f"{case.header}: {case.name}"
 
 
@@ -93,10 +79,7 @@ def test_padding_is_worth_cycles(pipelines_of):
 
 def test_there_are_enough_mutations_and_reasons():
     assert len(CASES) >= 25
-    assert len({(case.workload, case.name) for case in CASES}) == len(CASES)
-    for case in CASES:
-        assert (case.expected in ("harmless", "missed")) == bool(case.reason), case.name
-        assert case.old != case.new
+    assert_well_formed(CASES)
 
 
 def test_detection_rate(capsys):
