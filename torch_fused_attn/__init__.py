@@ -9,6 +9,7 @@ from torch_fused_attn._version import __version__
 _C = load_extension()
 
 from torch_fused_attn import fakes as _fakes  # noqa: E402, F401  (registers the shape-only kernels; needs the extension)
+from torch_fused_attn import flash_attn_interface, sdpa  # noqa: E402
 from torch_fused_attn.cache_ops import copy_blocks_, merge_states, reshape_and_cache_  # noqa: E402
 from torch_fused_attn.functional import (  # noqa: E402
     alibi_slopes,
@@ -19,6 +20,7 @@ from torch_fused_attn.functional import (  # noqa: E402
 from torch_fused_attn.modules import FusedAttention  # noqa: E402
 from torch_fused_attn.multihead import FusedMultiheadAttention  # noqa: E402
 from torch_fused_attn.paged_kv_cache import PagedBatch, PagedKVCache, PagedLayer  # noqa: E402
+from torch_fused_attn.swap import SwapReport, swap_attention  # noqa: E402
 
 __all__ = [
     "FusedAttention",
@@ -26,12 +28,16 @@ __all__ = [
     "PagedBatch",
     "PagedKVCache",
     "PagedLayer",
+    "SwapReport",
     "__version__",
     "alibi_slopes",
     "copy_blocks_",
+    "flash_attn_interface",
     "fused_attention",
     "fused_attention_paged",
     "fused_attention_varlen",
     "merge_states",
     "reshape_and_cache_",
+    "sdpa",
+    "swap_attention",
 ]

@@ -1,0 +1,1 @@
+"""The operators inside of other libraries. None of those is imported before it is asked for."""
