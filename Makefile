@@ -24,7 +24,7 @@ help:
 	@echo "make demo    semantic search with a real encoder on the fused operators"
 	@echo "make test    lint, type check and the whole test suite"
 	@echo "make check-macos  the extension, compiled and linked for macOS against torch's wheels"
-	@echo "make bench   time and memory against stock PyTorch, side by side"
+	@echo "make bench   time and memory against stock PyTorch, and the kernels' counts beside PyTorch's and MLX's"
 	@echo "make format  rewrite the sources in the house style"
 	@echo "make clean   remove everything that was built"
 
@@ -63,8 +63,9 @@ $(VENV)/metalsim.stamp: metalsim/pyproject.toml $(VENV)/extension.stamp
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps -e metalsim
 	@touch $@
 
-bench: build
+bench: build metal
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.kernels
 
 lint: build
 	@echo "== ruff, mypy, clang-format"

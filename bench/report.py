@@ -133,11 +133,11 @@ def read_json(path: Path) -> tuple[dict, list[TimeRow], list[MemoryRow]]:
     return record["environment"], [TimeRow(**r) for r in record["time"]], [MemoryRow(**r) for r in record["memory"]]
 
 
-def update_readme(path: Path, text: str) -> None:
+def update_readme(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
     """Replace what stands between the two markers."""
-    head, _, rest = path.read_text().partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    path.write_text(f"{head}{BEGIN}\n\n{text}\n{END}{tail}")
+    head, _, rest = path.read_text().partition(begin)
+    _, _, tail = rest.partition(end)
+    path.write_text(f"{head}{begin}\n\n{text}\n{end}{tail}")
 
 
 PANELS = (
