@@ -261,15 +261,17 @@ Launch plan_merge(const AttentionProblem& problem) {
   return merge;
 }
 
-void plan_mask_tiles(AttentionPlan& plan, const AttentionProblem& problem, std::vector<Macro> macros, int64_t threads) {
+void plan_mask_tiles(AttentionPlan& plan, const AttentionProblem& problem) {
   const int64_t query_tiles = ceil_div(problem.len_q, plan.query_tile);
   const int64_t key_tiles = ceil_div(problem.len_k, plan.key_tile);
   plan.label_sizes = {problem.mask_batch, problem.mask_heads, query_tiles, key_tiles};
   Launch labels;
-  labels.kernel = {
-      "mask_tiles.metal", "label_mask_tiles", std::move(macros), {{kMaskKindConstant, false, problem.mask}}};
+  labels.kernel = {"mask_tiles.metal",
+                   "label_mask_tiles",
+                   {{"FUSED_ATTN_QUERY_TILE", number(plan.query_tile)}, {"FUSED_ATTN_KEY_TILE", number(plan.key_tile)}},
+                   {{kMaskKindConstant, false, problem.mask}}};
   labels.threadgroups = {key_tiles, query_tiles, problem.mask_batch * problem.mask_heads};
-  labels.threads = threads;
+  labels.threads = kLabelThreads;
   labels.threadgroup_bytes = 0;
   plan.mask_tiles = std::move(labels);
 }
@@ -297,7 +299,7 @@ AttentionPlan plan_prefill(const AttentionProblem& problem, const Gpu& gpu) {
   prefill.threads = tile.simdgroups * kLanes;
   prefill.threadgroup_bytes = tile.bytes(problem.head_dim, problem.head_dim_v);
   if (problem.mask != kNoMask) {
-    plan_mask_tiles(plan, problem, prefill.kernel.macros, prefill.threads);
+    plan_mask_tiles(plan, problem);
   }
   return plan;
 }

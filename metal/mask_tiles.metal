@@ -2,32 +2,35 @@
 //
 //  grid         (key tiles, query tiles, mask batches * mask heads): one threadgroup a tile. A mask that is broadcast
 //               over batches or heads is labelled once.
-//  threadgroup  the prefill kernel's kThreads threads; neighbours look at neighbours of a row. Rows or columns along
-//               which the mask is broadcast are looked at once.
+//  tile         FUSED_ATTN_QUERY_TILE rows and FUSED_ATTN_KEY_TILE keys, those of the prefill kernel's step: nothing
+//               else of it matters here, so that few of these serve all head dims and types.
+//  threadgroup  kLabelThreads threads; neighbours look at neighbours of a row. Rows or columns along which the mask is
+//               broadcast are looked at once.
 //  label        kSkipTile: no entry lets a query see a key. kPlainTile: no entry changes a score (all True, or all 0).
 //               kMixedTile: anything else.
 //  barriers     one, for the simdgroups' votes
-//  bytes        4 * kSimdgroups of threadgroup memory
+//  bytes        4 for each simdgroup of threadgroup memory
 #include <metal_simdgroup>
 #include <metal_stdlib>
 
-#include "fragments.h"
-#include "kv_source.h"
+#include "mask.h"
 #include "params.h"
-#include "prefill_shape.h"
-#include "score_rules.h"
 
 using namespace metal;
 using namespace fused_attn;
 
 namespace {
 
+constant constexpr uint kQueryTile = FUSED_ATTN_QUERY_TILE;
+constant constexpr uint kKeyTile = FUSED_ATTN_KEY_TILE;
+constant constexpr uint kSimdgroups = kLabelThreads / 32;
+
 /// What a thread, a simdgroup or a threadgroup found.
 enum Found : uint { kVisibleEntry = 1, kChangingEntry = 2 };
 
 } // namespace
 
-[[max_total_threads_per_threadgroup(kSimdgroups * kLanes)]] kernel void
+[[max_total_threads_per_threadgroup(kLabelThreads)]] kernel void
 label_mask_tiles(const device uchar* mask [[buffer(kMaskBuffer)]], device uchar* labels [[buffer(kMaskTilesBuffer)]],
                  const constant AttentionParams& params [[buffer(kParamsBuffer)]],
                  uint3 group [[threadgroup_position_in_grid]], uint3 groups [[threadgroups_per_grid]],
@@ -41,7 +44,7 @@ label_mask_tiles(const device uchar* mask [[buffer(kMaskBuffer)]], device uchar*
   const uint columns = params.mask_column == 0 ? 1 : min(kKeyTile, params.len_k - first_key);
 
   uint found = 0;
-  for (uint i = thread_index; i < kQueryTile * kKeyTile; i += kThreads) {
+  for (uint i = thread_index; i < kQueryTile * kKeyTile; i += kLabelThreads) {
     const uint row = i / kKeyTile;
     const uint column = i % kKeyTile;
     if (row < rows && column < columns) {

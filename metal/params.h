@@ -80,8 +80,8 @@ struct AttentionParams {
 
 enum : int32_t { kUnlimitedWindow = 1 << 30 };
 
-/// Threads of a threadgroup of merge_splits.
-enum : uint32_t { kMergeThreads = 128 };
+/// Threads of a threadgroup of merge_splits, and of label_mask_tiles.
+enum : uint32_t { kMergeThreads = 128, kLabelThreads = 128 };
 
 /// Buffers of merge_states.
 enum MergeStatesBuffer : uint32_t {

@@ -10,19 +10,17 @@
 #include <metal_stdlib>
 
 #include "kv_source.h"
+#include "mask.h"
 #include "params.h"
 
 namespace fused_attn {
 using namespace metal;
 
-constant uint mask_kind [[function_constant(kMaskKindConstant)]]; ///< a MaskKind
 constant bool limits_keys [[function_constant(kLimitsKeysConstant)]];
 constant bool has_alibi [[function_constant(kHasAlibiConstant)]];
 constant bool has_softcap [[function_constant(kHasSoftcapConstant)]];
 constant bool has_sinks [[function_constant(kHasSinksConstant)]];
 
-constant bool has_mask = mask_kind != kNoMask;
-constant bool has_additive_mask = mask_kind > kBoolMask;
 /// Whether scores are multiplied by the scale one by one, in place of in the exponential.
 constant bool scores_are_scaled = has_softcap || has_alibi || has_additive_mask;
 
@@ -37,34 +35,6 @@ inline float to_base_2(float natural) { return max(natural * kLog2E, fma(natural
 inline float from_base_2(float score) {
   const float natural = min(score * kLn2, (score + kBend) * 2.0f);
   return natural == -INFINITY ? -FLT_MAX : natural;
-}
-
-/// Labels of mask_tiles.metal.
-enum MaskTileLabel : uchar { kSkipTile = 0, kMixedTile = 1, kPlainTile = 2 };
-
-/// An additive mask's entry, or 0 / -infinity of a bool one.
-inline float mask_entry(const device uchar* mask, ulong index) {
-  switch (mask_kind) {
-  case kBoolMask:
-    return mask[index] != 0 ? 0.0f : -INFINITY;
-  case kFloatMask:
-    return reinterpret_cast<const device float*>(mask)[index];
-  case kHalfMask:
-    return float(reinterpret_cast<const device half*>(mask)[index]);
-  default:
-    return float(reinterpret_cast<const device bfloat*>(mask)[index]);
-  }
-}
-
-/// Heads that have masks of their own.
-inline uint mask_heads_of(const constant AttentionParams& params) {
-  return params.mask.head != 0 ? params.num_heads : 1;
-}
-
-/// Where a mask's entry for query 0 and key 0 is, in bytes.
-inline ulong mask_offset(const constant AttentionParams& params, uint sequence, uint head) {
-  const ulong item = mask_kind == kBoolMask ? 1 : mask_kind == kFloatMask ? 4 : 2;
-  return item * (sequence * ulong(params.mask.batch) + head * ulong(params.mask.head));
 }
 
 /// Keys begin, begin + 1, ..., end - 1.

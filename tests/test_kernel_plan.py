@@ -109,10 +109,10 @@ def test_decode_rows(num_heads, num_kv_heads, tokens, rows):
     [
         ("M1", 1, 8, 128, 1),  # too short
         ("M1", 64, 8, 16384, 1),  # enough sequences
-        ("M1", 1, 8, 16384, 6),
-        ("M1 Max", 1, 8, 16384, 24),
+        ("M1", 1, 8, 16384, 4),
+        ("M1 Max", 1, 8, 16384, 16),
         ("M1 Max", 1, 8, 1024, 4),  # no part shorter than 256 keys
-        ("M4 Pro", 2, 4, 16384, 15),
+        ("M4 Pro", 2, 4, 16384, 10),
     ],
 )
 def test_splits(gpu, batch, num_kv_heads, len_k, splits):

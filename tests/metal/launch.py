@@ -289,7 +289,7 @@ def _tiles(length: int, tile: int) -> int:
 def label_mask_tiles(call: Call, tiles: Tiles, **dispatch: Any) -> tuple[Tensor, metalsim.Run]:
     """Run the pre-pass over a call's mask, and return its labels [mask batch, mask head, query tile, key tile]."""
     number = numbers()
-    macros = {**call.macros, **tiles.macros(call.out.dtype)}
+    macros = {"FUSED_ATTN_QUERY_TILE": tiles.rows, "FUSED_ATTN_KEY_TILE": tiles.key_tile}
     kind = number["kMaskKindConstant"]
     built = pipeline("mask_tiles.metal", "label_mask_tiles", macros, {kind: call.constants[kind]})
     batches = call.batch if call.params.mask.batch else 1
@@ -298,7 +298,7 @@ def label_mask_tiles(call: Call, tiles: Tiles, **dispatch: Any) -> tuple[Tensor,
     labels = torch.full((batches, heads, query_tiles, key_tiles), 255, dtype=torch.uint8)
     run = built.dispatch(
         threadgroups=(key_tiles, query_tiles, batches * heads),
-        threads_per_threadgroup=(32 * tiles.simdgroups,),
+        threads_per_threadgroup=(number["kLabelThreads"],),
         buffers=call.bind(built, {number["kMaskTilesBuffer"]: labels}),
         **dispatch,
     )
