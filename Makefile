@@ -17,11 +17,12 @@ SOURCES := $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h csrc/*/*.mm)
 METALSIM_SOURCES := $(shell find metalsim tests/metalsim/mps -name '*.cpp' -o -name '*.mm' -o -name '*.h')
 CPP_FILES := $(SOURCES) $(METALSIM_SOURCES)
 
-.PHONY: demo test bench lint format build metal check-macos clean help
+.PHONY: demo generate test bench lint format build metal check-macos clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    semantic search with a real encoder on the fused operators"
+	@echo "make generate  text from a small language model on a paged cache"
 	@echo "make test    lint, type check and the whole test suite"
 	@echo "make check-macos  the extension, compiled and linked for macOS against torch's wheels"
 	@echo "make bench   time and memory against stock PyTorch, and the kernels' counts beside PyTorch's and MLX's"
@@ -32,6 +33,9 @@ help:
 demo: $(if $(filter mps,$(DEVICE)),metal,build)
 	@METALSIM=$(if $(filter mps,$(DEVICE)),1,0) $(BIN)/python examples/embed.py --device $(DEVICE)
 
+generate: $(if $(filter mps,$(DEVICE)),metal,build)
+	@METALSIM=$(if $(filter mps,$(DEVICE)),1,0) $(BIN)/python examples/generate.py --device $(DEVICE)
+
 test: build lint metal check-macos
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -q --ignore tests/metalsim --ignore tests/metal
@@ -41,7 +45,7 @@ test: build lint metal check-macos
 	@METALSIM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/test_mps_host.py
 
 # Tests of the package whose device can be chosen.
-MPS_TESTS := $(patsubst %,tests/test_%.py,cache_ops compile cores errors flash_attn_interface flash_attn_kvcache forward large \
+MPS_TESTS := $(patsubst %,tests/test_%.py,cache_ops compile cores errors example_generate flash_attn_interface flash_attn_kvcache forward large \
   layouts modules multihead paged paged_kv_cache \
   properties sdpa swap transformers transformers_masks transformers_paged transformers_refusals varlen)
 # One thread for each of the two processes. Strict: operators that a Mac does not have are refused.

@@ -213,7 +213,7 @@ def fused_attention_varlen(
         value: [Tk, Hkv, D].
         cu_seqlens_q: int32 [B + 1], cumulative query lengths, from 0 to Tq, on query's device.
         cu_seqlens_k: int32 [B + 1], cumulative key lengths, from 0 to Tk.
-        max_seqlen_q: no sequence has more queries than this.
+        max_seqlen_q: no sequence has more queries than this; on MPS the results of those beyond it are not written.
         max_seqlen_k: no sequence has more keys than this.
         is_causal: as in :func:`fused_attention`; positions are bottom-right aligned in each sequence.
         scale: factor on query·key; default 1/sqrt(D).
@@ -320,7 +320,7 @@ def fused_attention_paged(
         block_table: int32 [B, max_blocks]; entries that no query reaches (unused, or out of every window) may be -1.
         seqused_k: int32 [B], keys in the cache, the new ones included.
         cu_seqlens_q: int32 [B + 1], cumulative numbers of new tokens, from 0 to Tq.
-        max_seqlen_q: no sequence has more new tokens than this.
+        max_seqlen_q: no sequence has more new tokens than this; on MPS the results of those beyond it are not written.
         is_causal: as in :func:`fused_attention`; positions are bottom-right aligned in each sequence.
         scale: factor on query·key; default 1/sqrt(D).
         alibi_slopes: fp32 [Hq] or [B, Hq].
