@@ -280,7 +280,7 @@ inline void tell_piece(thread MatrixSums& sums, threadgroup float* row, uint t, 
   for (uint f = 0; f < n; ++f) {
     columns[f] = sums.out[t][first + f].thread_elements() * factor;
   }
-  store_pairs(row + first % kMeetingBlocks * kFragment + lane.column * n, columns);
+  store_pairs(row + first % kMeetingBlocks * kFragment + lane.column * n, columns, lane.column / 2);
 }
 
 /// Fragments first, ..., first + kMeetingBlocks - 1, as far as there are any.

@@ -56,8 +56,20 @@ struct Meeting {
   }
 };
 
-/// Stores a lane's neighbouring columns, which begin at a multiple of 16 bytes.
-template <uint pairs> inline void store_pairs(threadgroup float* target, const thread float2 (&columns)[pairs]) {
+/// Stores a lane's neighbouring columns, which begin at a multiple of 16 bytes. `lane_column` is the lane's among those of
+/// its row. Lanes are 32 bytes apart where they have four pairs, so that the first halves of all would meet in every other
+/// bank; every second lane begins with its second half.
+template <uint pairs>
+inline void store_pairs(threadgroup float* target, const thread float2 (&columns)[pairs], uint lane_column) {
+  if (pairs == 4) {
+    const float4 first = float4(columns[0], columns[1]);
+    const float4 second = float4(columns[2 % pairs], columns[3 % pairs]);
+    const uint begin = lane_column % 2;
+    threadgroup float4* quads = reinterpret_cast<threadgroup float4*>(target);
+    quads[begin] = select(first, second, bool4(begin != 0));
+    quads[1 - begin] = select(second, first, bool4(begin != 0));
+    return;
+  }
 #pragma unroll
   for (uint i = 0; i + 1 < pairs; i += 2) {
     *reinterpret_cast<threadgroup float4*>(target + 2 * i) = float4(columns[i], columns[i + 1]);

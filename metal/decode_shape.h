@@ -40,11 +40,11 @@ static_assert(kSimdgroups % kRowGroups == 0, "every set of keys is seen by all r
 /// Keys that the unit of a split has: a simdgroup's tile, or what the threadgroup stages.
 constant constexpr uint kStepKeys = FUSED_ATTN_DECODE_IS_STAGED ? kKeyTile * kKeyGroups : kKeyTile;
 
-/// What a simdgroup brings to a meeting with the others: a row, or 8 rows of 32 columns. Rows are 16 bytes further
-/// apart than they are long, against bank conflicts.
+/// What a simdgroup brings to a meeting with the others: a row, or 8 rows of 32 columns. Rows are 32 bytes further
+/// apart than they are long, against bank conflicts, with banks of 4 bytes as with banks of 8.
 constant constexpr uint kMeetingBlocks = 4;
 constant constexpr uint kMeetingColumns = FUSED_ATTN_IS_VECTOR ? kHeadDimV : kMeetingBlocks * kFragment;
-constant constexpr uint kMeetingStride = kMeetingColumns + 4;
+constant constexpr uint kMeetingStride = kMeetingColumns + 8;
 constant constexpr uint kMeetingRows = FUSED_ATTN_IS_VECTOR ? 1 : kFragment;
 
 } // namespace fused_attn

@@ -70,9 +70,10 @@ struct Wide {
     return wide;
   }
   /// To a place that is a multiple of 16 bytes. Lanes are 32 bytes apart where they have two vectors, so that the first
-  /// ones of all would meet in every other bank; half of the lanes begin with their second one.
+  /// ones of all would meet in every other bank; half of the lanes begin with their second one: which, is good
+  /// for banks of 4 bytes (every 4 lanes) and of 8 (every 8).
   void store(threadgroup float* target, uint lane) const {
-    const uint first = kLoadQuads == 2 ? lane / 4 % 2 : 0;
+    const uint first = kLoadQuads == 2 ? (lane / 4 ^ lane / 8) % 2 : 0;
 #pragma unroll
     for (uint i = 0; i < kLoadQuads; ++i) {
       reinterpret_cast<threadgroup float4*>(target)[i ^ first] =

@@ -93,21 +93,26 @@ class Library:
             raise ValidationError(f"{self._source.path} has no kernel {name!r}; it has {known}")
         return declaration
 
-    def pipeline(self, name: str, constants: Mapping[int | str, ConstantValue] | None = None) -> "Pipeline":
+    def pipeline(
+        self, name: str, constants: Mapping[int | str, ConstantValue] | None = None, *, instrumented: bool = False
+    ) -> "Pipeline":
         """Compile one kernel with values for its function constants.
 
         Args:
             name: host name of the kernel.
             constants: values by index or name.
+            instrumented: compile what checks and counts need, and the rest only if a dispatch without them comes.
 
         Raises:
             ValidationError: for an unknown kernel or constant, a constant without a value that the kernel uses, or a kernel
                 that needs more than 32 KiB of threadgroup memory.
             CompileError: if the kernel does not compile with these constants.
         """
-        return self.unvalidated_pipeline(name, constants).validated()
+        return self.unvalidated_pipeline(name, constants, instrumented=instrumented).validated()
 
-    def unvalidated_pipeline(self, name: str, constants: Mapping[int | str, ConstantValue] | None = None) -> "Pipeline":
+    def unvalidated_pipeline(
+        self, name: str, constants: Mapping[int | str, ConstantValue] | None = None, *, instrumented: bool = False
+    ) -> "Pipeline":
         """Compile one kernel as :meth:`pipeline` does, for callers that check its threadgroup memory themselves."""
         declaration = self._declaration(name)
         values = compiler.resolve_constants(self._source, constants or {})
@@ -115,7 +120,7 @@ class Library:
         def build(flavour: Flavour) -> Path:
             return compiler.build(self._source, declaration, values, instrumented=flavour is Flavour.INSTRUMENTED)
 
-        return Pipeline(name, build)
+        return Pipeline(name, build, Flavour.INSTRUMENTED if instrumented else Flavour.PLAIN)
 
     def pipelines(
         self, requests: Sequence[str | tuple[str, Mapping[int | str, ConstantValue]]], *, instrumented: bool = False
@@ -159,9 +164,10 @@ class Pipeline:
         name: host name of the kernel.
     """
 
-    def __init__(self, name: str, build: Callable[[Flavour], Path]) -> None:
+    def __init__(self, name: str, build: Callable[[Flavour], Path], described_by: Flavour = Flavour.PLAIN) -> None:
         self.name = name
         self._build = build
+        self._described_by = described_by  # any of them says the same about the kernel
         self._libraries: dict[Flavour, tuple[ctypes.CDLL, native.Kernel]] = {}
 
     def validated(self) -> "Pipeline":
@@ -189,12 +195,12 @@ class Pipeline:
     @property
     def static_threadgroup_memory_length(self) -> int:
         """Return the bytes of the kernel's own threadgroup variables."""
-        return int(self.kernel(Flavour.PLAIN).threadgroup_bytes[0])
+        return int(self.kernel(self._described_by).threadgroup_bytes[0])
 
     @property
     def max_total_threads_per_threadgroup(self) -> int:
         """Return the most threads that a threadgroup may have; what registers would allow on a GPU is not known here."""
-        return int(self.kernel(Flavour.PLAIN).max_threads_per_threadgroup)
+        return int(self.kernel(self._described_by).max_threads_per_threadgroup)
 
     @property
     def thread_execution_width(self) -> int:
@@ -204,7 +210,7 @@ class Pipeline:
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:
         """Return the buffers and threadgroup memory that a dispatch binds."""
-        kernel = self.kernel(Flavour.PLAIN)
+        kernel = self.kernel(self._described_by)
         used = int(kernel.used_buffers[0])
         found = []
         for argument in kernel.arguments[: kernel.argument_count]:

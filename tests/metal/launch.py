@@ -106,13 +106,13 @@ def _library(file: str, macros: tuple[tuple[str, object], ...]) -> metalsim.Libr
 def _pipeline(
     file: str, name: str, macros: tuple[tuple[str, object], ...], constants: tuple[tuple[int, int | bool], ...]
 ) -> metalsim.Pipeline:
-    return _library(file, macros).pipeline(name, dict(constants))
+    return _library(file, macros).pipeline(name, dict(constants), instrumented=True)
 
 
 def pipeline(
     file: str, name: str, macros: Mapping[str, object], constants: Mapping[int, int | bool] | None = None
 ) -> metalsim.Pipeline:
-    """Compile a kernel of metal/, once: file, kernel, preprocessor macros, function constants."""
+    """Compile a kernel of metal/, once, for checks and counts: file, kernel, preprocessor macros, function constants."""
     return _pipeline(file, name, tuple(sorted(macros.items())), tuple(sorted((constants or {}).items())))
 
 

@@ -67,6 +67,8 @@ def run_plan(call: Call, plan: dict[str, Any], **dispatch: Any) -> list[metalsim
     for launch in (plan["mask_tiles"], plan["attention"], plan["merge"]):
         if launch is not None:
             built = pipeline(launch["file"], launch["kernel"], launch["macros"], launch["constants"])
+            assert built.static_threadgroup_memory_length <= launch["threadgroup_bytes"], launch
+            assert built.max_total_threads_per_threadgroup >= launch["threads"]
             buffers = call.bind(built, between)
             runs.append(built.dispatch(launch["threadgroups"], (launch["threads"],), buffers, **dispatch))
     return runs
