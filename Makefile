@@ -17,12 +17,13 @@ SOURCES := $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h csrc/*/*.mm)
 METALSIM_SOURCES := $(shell find metalsim tests/metalsim/mps -name '*.cpp' -o -name '*.mm' -o -name '*.h')
 CPP_FILES := $(SOURCES) $(METALSIM_SOURCES)
 
-.PHONY: demo generate test bench lint format build metal check-macos clean help
+.PHONY: demo generate doctor test bench lint format build metal check-macos clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    semantic search with a real encoder on the fused operators"
 	@echo "make generate  text from a small language model on a paged cache"
+	@echo "make doctor  what works on this machine, and the next step for what does not"
 	@echo "make test    lint, type check and the whole test suite"
 	@echo "make check-macos  the extension, compiled and linked for macOS against torch's wheels"
 	@echo "make bench   time and memory against stock PyTorch, and the kernels' counts beside PyTorch's and MLX's"
@@ -35,6 +36,9 @@ demo: $(if $(filter mps,$(DEVICE)),metal,build)
 
 generate: $(if $(filter mps,$(DEVICE)),metal,build)
 	@METALSIM=$(if $(filter mps,$(DEVICE)),1,0) $(BIN)/python examples/generate.py --device $(DEVICE)
+
+doctor: build
+	@$(BIN)/python -m torch_fused_attn doctor
 
 test: build lint metal check-macos
 	@echo "== pytest"

@@ -3,8 +3,13 @@
 import os
 import re
 import shutil
+import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import util
+from itertools import product
 from pathlib import Path
 
 from setuptools import setup
@@ -63,18 +68,99 @@ class Build(BuildExtension):
             f'TORCH_VERSION = "{torch.__version__}"\nMPS = {torch.backends.mps.is_built()}\n'
         )
         if torch.backends.mps.is_built() and not self.inplace:
-            pack_metal(package / "metal")
+            pack_metal(package / "metal", Path(self.get_ext_fullpath("torch_fused_attn._C")))
 
 
-def pack_metal(folder: Path) -> None:
+def pack_metal(folder: Path, extension: Path) -> None:
     """Put what the MPS backend reads at run time into the package's folder ``metal``.
 
-    The kernels travel as source and are compiled on the Mac that runs them. An extension that was built in place reads them
-    where they are, so that an edit counts at once.
+    The kernels travel as source and are compiled on the Mac that runs them. Where Metal's compiler is, which comes with
+    Xcode, the libraries of common calls are compiled already; FUSED_ATTN_METALLIB=0 leaves that out. An extension that was
+    built in place reads the sources where they are, so that an edit counts at once.
     """
     folder.mkdir(exist_ok=True)
     for source in [*ROOT.glob("metal/*.metal"), *ROOT.glob("metal/*.h")]:
         shutil.copy(source, folder)
+    if os.environ.get("FUSED_ATTN_METALLIB") != "0" and has_metal_compiler():
+        pack_libraries(folder / "libraries", *plans_of(extension))
+
+
+METAL = ("xcrun", "--sdk", "macosx", "metal")
+
+
+def has_metal_compiler() -> bool:
+    """Return whether there is Metal's compiler, which the Command Line Tools alone do not have."""
+    try:
+        return subprocess.run([*METAL, "--version"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def plans_of(extension: Path) -> tuple[Callable[..., dict], Callable[..., dict]]:
+    """Return ``kernel_plan`` and ``cache_plan`` of the extension that was just built: they know what calls need."""
+    spec = util.spec_from_file_location("torch_fused_attn._C", extension)
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.kernel_plan, module.cache_plan
+
+
+#: Calls whose libraries are compiled at build time; every other call's are, at its first use, from source. All GPUs.
+PACKED_HEAD_DIMS = (64, 80, 96, 128, 256)
+PACKED_ELEMENTS = ("half", "bfloat", "float")
+PACKED_GPUS = ({"family": 7, "cores": 32}, {"family": 9, "cores": 40})
+#: Query heads that share a kv head, with one query token: 5 to 7 have the kernel of 8.
+PACKED_GROUPS = (1, 2, 3, 4, 8)
+
+
+def common_launches(kernel_plan: Callable[..., dict], cache_plan: Callable[..., dict]) -> Iterator[dict]:
+    """Yield launches that need every library which is compiled at build time."""
+    yield cache_plan(1)
+    for gpu, element, head_dim in product(PACKED_GPUS, PACKED_ELEMENTS, PACKED_HEAD_DIMS):
+        call = {**gpu, "element": element, "batch": 1, "num_kv_heads": 1, "head_dim": head_dim, "head_dim_v": head_dim}
+        prefill = {**call, "num_heads": 1, "len_q": 1024, "len_k": 1024, "total_q": 1024}
+        calls = [{**prefill, "mask": "bool"}, *({**prefill, "source": source} for source in ("packed", "paged"))]
+        # So many keys that they are split and merged.
+        decode = {**call, "len_q": 1, "len_k": 1 << 20, "total_q": 1}
+        calls += [
+            {**decode, "num_heads": group, "source": source}
+            for group, source in product(PACKED_GROUPS, ("dense", "paged"))
+        ]
+        for sizes in calls:
+            plan = kernel_plan(**sizes)
+            yield from (plan[name] for name in ("mask_tiles", "attention", "merge") if plan[name] is not None)
+
+
+def metal_command(launch: dict, target: Path, math_mode: str) -> list[str]:
+    """Return the command that compiles a library as csrc/mps/pipelines.mm has Metal compile it at run time."""
+    macros = [f"-D{name}={value}" for name, value in launch["macros"].items()]
+    flags = ["-std=metal3.1", "-mmacosx-version-min=14.0", "-O2", math_mode, "-I", str(ROOT / "metal")]
+    return [*METAL, *flags, *macros, str(ROOT / "metal" / launch["file"]), "-o", str(target)]
+
+
+def compiles(launch: dict, target: Path, math_mode: str) -> bool:
+    """Compile a library, or say why that failed: then its source is all that is packed."""
+    done = subprocess.run(metal_command(launch, target, math_mode), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        target.unlink(missing_ok=True)
+        print(f"metal: {target.stem} stays source: {done.stderr.strip()[-2000:]}", file=sys.stderr)
+    return done.returncode == 0
+
+
+def pack_libraries(folder: Path, kernel_plan: Callable[..., dict], cache_plan: Callable[..., dict]) -> None:
+    """Compile the libraries of common calls, each in a file with the name by which the backend looks for it."""
+    libraries = {launch["library"]: launch for launch in common_launches(kernel_plan, cache_plan)}
+    folder.mkdir(exist_ok=True)
+    # Xcode before 16 cannot say "relaxed", and means more by the other: no infinities are assumed away in either.
+    probe = cache_plan(1)
+    modes = ("-fmetal-math-mode=relaxed", "-fno-fast-math")
+    mode = next((mode for mode in modes if compiles(probe, folder / f"{probe['library']}.metallib", mode)), None)
+    if mode is None:
+        print("metal: nothing is compiled at build time; the sources are packed", file=sys.stderr)
+        return
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(compiles, launch, folder / f"{name}.metallib", mode) for name, launch in libraries.items()]
+        packed = sum(job.result() for job in jobs)
+    print(f"metal: {packed} of {len(libraries)} libraries were compiled ({mode})")
 
 
 def describe_mac_build() -> None:
@@ -116,7 +202,18 @@ def extension() -> CppExtension:
     )
 
 
+def options() -> dict[str, dict[str, str]]:
+    """Return commands' options: with FUSED_ATTN_LABEL_VERSION=1 the version says which torch it is for, 0.1.0+torch2.13.
+
+    Wheels for several releases of torch can then lie side by side. PyPI takes no such local versions.
+    """
+    if os.environ.get("FUSED_ATTN_LABEL_VERSION") != "1":
+        return {}
+    return {"egg_info": {"tag_build": f"+torch{TORCH_RELEASE[0]}.{TORCH_RELEASE[1]}"}}
+
+
 setup(
+    options=options(),
     ext_modules=[extension()],
     cmdclass={"build_ext": Build.with_options(use_ninja=True)},
     install_requires=[f"torch=={TORCH_RELEASE[0]}.{TORCH_RELEASE[1]}.*"],

@@ -134,7 +134,7 @@ struct DecodeTile {
     const int64_t meeting_rows = is_vector() ? 1 : kFragment;
     const int64_t meeting_columns = is_vector() ? head_dim_v : 4 * kFragment;
     const int64_t meeting = 4 * (2 * key_groups() * kernel_rows(wanted_rows) +
-                                 simdgroups * meeting_rows * (meeting_columns + kPaddingBytes / 4));
+                                 simdgroups * meeting_rows * (meeting_columns + 2 * kPaddingBytes / 4));
     return std::max(tiles, meeting) / 16 * 16 + 16;
   }
 };
@@ -272,7 +272,7 @@ void plan_mask_tiles(AttentionPlan& plan, const AttentionProblem& problem) {
                    {{kMaskKindConstant, false, problem.mask}}};
   labels.threadgroups = {key_tiles, query_tiles, problem.mask_batch * problem.mask_heads};
   labels.threads = kLabelThreads;
-  labels.threadgroup_bytes = 0;
+  labels.threadgroup_bytes = kLabelThreads / kLanes * 4;
   plan.mask_tiles = std::move(labels);
 }
 
@@ -336,6 +336,16 @@ AttentionPlan plan_decode(const AttentionProblem& problem, const Gpu& gpu, int64
 }
 
 } // namespace
+
+std::string library_file_name(const Kernel& kernel) {
+  // The macros of a file always come in the same order, so that their values tell libraries apart.
+  const std::string file = kernel.file;
+  std::string name = file.substr(0, file.rfind('.'));
+  for (const Macro& macro : kernel.macros) {
+    name.append("-").append(macro.value);
+  }
+  return name;
+}
 
 AttentionPlan plan_attention(const AttentionProblem& problem, const Gpu& gpu) {
   const int64_t rows = problem.num_heads / problem.num_kv_heads * problem.len_q;

@@ -72,6 +72,9 @@ struct Kernel {
   std::vector<Constant> constants;
 };
 
+/// What the library of a kernel, a file with its macros, is called as a file without a suffix: "reduce-half-64".
+std::string library_file_name(const Kernel& kernel);
+
 /// A dispatch of a kernel.
 struct Launch {
   Kernel kernel{};

@@ -48,6 +48,7 @@ py::object described(const std::optional<Launch>& launch) {
   }
   py::dict result;
   result["file"] = launch->kernel.file;
+  result["library"] = library_file_name(launch->kernel);
   result["kernel"] = launch->kernel.name;
   result["macros"] = macros;
   result["constants"] = constants;
@@ -98,6 +99,10 @@ py::dict kernel_plan(int64_t family, int64_t cores, const std::string& element, 
   return result;
 }
 
+py::object cache_plan(int64_t tokens) {
+  return described(plan_reshape_and_cache(tokens));
+}
+
 } // namespace
 
 void define_kernel_plan(py::module_& module) {
@@ -108,6 +113,7 @@ void define_kernel_plan(py::module_& module) {
              "mask_heads"_a = 1, "limits_keys"_a = false, "has_alibi"_a = false, "has_softcap"_a = false,
              "has_sinks"_a = false, "has_aligned_rows"_a = false,
              "The kernels that a call of these sizes launches on a GPU of this family (7 for M1, 9 for M4 ...).");
+  module.def("cache_plan", &cache_plan, "tokens"_a, "The kernel that writes so many tokens to a paged cache.");
 }
 
 } // namespace fused_attn

@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import types
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,13 @@ def test_sdist_and_wheel_install_into_an_empty_environment(tmp_path):
     release = ".".join(torch.__version__.split(".")[:2])
     assert f"Requires-Dist: torch=={release}.*" in (metadata / "METADATA").read_text(), "linking is not ABI"
     assert (packages / "torch_fused_attn" / "py.typed").is_file()
+    files = {path.relative_to(source) for path in (source / "torch_fused_attn").rglob("*.py")}
+    files.add(Path("torch_fused_attn", "doctor", "predictions.json"))
+    assert {file for file in files if not (packages / file).is_file()} == set(), (
+        "packages, and their data, are complete"
+    )
+    doctor = run([str(python), "-m", "torch_fused_attn", "doctor"], cwd=environment, env=without_backends)
+    assert "all is well" in doctor
     assert not (packages / "torch_fused_attn" / "metal").exists(), "Metal sources are packed only where torch has MPS"
 
 
@@ -184,6 +192,25 @@ def test_loading_a_broken_extension(monkeypatch):
         ImportError, match=r"does not load \(undefined symbol: _ZN2at4_ops\): rebuild it for this torch"
     ):
         _load.load_extension()
+
+
+@pytest.mark.parametrize(("chosen", "label"), [("1", "+torch{}"), ("0", ""), (None, "")])
+def test_version_names_torch_where_that_is_asked_for(tmp_path, chosen, label):
+    """In the wheel's name and its metadata; nothing is compiled for this."""
+    source = source_copy(tmp_path)
+    environment = {name: value for name, value in os.environ.items() if name != "FUSED_ATTN_LABEL_VERSION"}
+    environment |= {"FUSED_ATTN_LABEL_VERSION": chosen} if chosen is not None else {}
+    run(
+        [sys.executable, "setup.py", "--quiet", "bdist_wheel", "--skip-build", "-d", "out"], cwd=source, env=environment
+    )
+    (wheel,) = (source / "out").iterdir()
+    release = ".".join(torch.__version__.split(".")[:2])
+    expected = torch_fused_attn.__version__ + label.format(release)
+    assert wheel.name.split("-")[1] == expected
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read(f"torch_fused_attn-{expected}.dist-info/METADATA").decode()
+    assert f"\nVersion: {expected}\n" in metadata
+    assert f"\nRequires-Dist: torch=={release}.*\n" in metadata
 
 
 def test_version_is_that_of_the_package():

@@ -3,24 +3,32 @@
 The docstrings of the functions define the operators; ``docs/operators.md`` says which is which and what is checked where.
 """
 
-from torch_fused_attn._load import load_extension
+from torch_fused_attn._load import is_run_as_program, load_extension
 from torch_fused_attn._version import __version__
 
-_C = load_extension()
+try:
+    _C = load_extension()
+except Exception:
+    if not is_run_as_program():
+        raise
+    # `python -m torch_fused_attn doctor` is to say what is wrong, and its own code lies in this package.
+    from torch_fused_attn.doctor import command
 
-from torch_fused_attn import fakes as _fakes  # noqa: E402, F401  (registers the shape-only kernels; needs the extension)
-from torch_fused_attn import flash_attn_interface, sdpa  # noqa: E402
-from torch_fused_attn.cache_ops import copy_blocks_, merge_states, reshape_and_cache_  # noqa: E402
-from torch_fused_attn.functional import (  # noqa: E402
+    command.run_instead_of_import()
+
+from torch_fused_attn import fakes as _fakes  # noqa: F401  (registers the shape-only kernels; needs the extension)
+from torch_fused_attn import flash_attn_interface, sdpa
+from torch_fused_attn.cache_ops import copy_blocks_, merge_states, reshape_and_cache_
+from torch_fused_attn.functional import (
     alibi_slopes,
     fused_attention,
     fused_attention_paged,
     fused_attention_varlen,
 )
-from torch_fused_attn.modules import FusedAttention  # noqa: E402
-from torch_fused_attn.multihead import FusedMultiheadAttention  # noqa: E402
-from torch_fused_attn.paged_kv_cache import PagedBatch, PagedKVCache, PagedLayer  # noqa: E402
-from torch_fused_attn.swap import SwapReport, swap_attention  # noqa: E402
+from torch_fused_attn.modules import FusedAttention
+from torch_fused_attn.multihead import FusedMultiheadAttention
+from torch_fused_attn.paged_kv_cache import PagedBatch, PagedKVCache, PagedLayer
+from torch_fused_attn.swap import SwapReport, swap_attention
 
 __all__ = [
     "FusedAttention",

@@ -93,7 +93,27 @@ MTLCompileOptions* compile_options(const Kernel& kernel) {
   return options;
 }
 
+/// The library as it was compiled when the package was built, or nil where it was not.
+///
+/// One that this macOS does not take is no reason to stop, since its source is there, too; but nobody should have to
+/// wait for the compiler without knowing why.
+id<MTLLibrary> new_packed_library(id<MTLDevice> device, const Kernel& kernel) {
+  const std::string path = packed_library(library_file_name(kernel));
+  if (path.empty()) {
+    return nil;
+  }
+  NSError* error = nil;
+  const id<MTLLibrary> library = [device newLibraryWithURL:[NSURL fileURLWithPath:text(path)] error:&error];
+  if (library == nil) {
+    TORCH_WARN("fused_attn: Metal does not load ", path, ": ", message_of(error), "; its source is compiled instead");
+  }
+  return library;
+}
+
 id<MTLLibrary> new_library(id<MTLDevice> device, const Kernel& kernel) {
+  if (const id<MTLLibrary> packed = new_packed_library(device, kernel)) {
+    return packed;
+  }
   NSError* error = nil;
   const id<MTLLibrary> library = [device newLibraryWithSource:text(metal_source(kernel.file))
                                                       options:compile_options(kernel)

@@ -93,6 +93,16 @@ void expand(const std::string& file, std::set<std::string>& seen, std::string& t
 
 } // namespace
 
+std::string packed_library(const std::string& name) {
+  for (const std::string& folder : candidate_folders()) {
+    const std::string path = folder + "/libraries/" + name + ".metallib";
+    if (std::ifstream(path, std::ios::binary)) {
+      return path;
+    }
+  }
+  return "";
+}
+
 std::string metal_source(const std::string& file) {
   std::set<std::string> seen;
   std::string text;
