@@ -51,7 +51,7 @@ test: build lint metal check-macos
 # Tests of the package whose device can be chosen.
 MPS_TESTS := $(patsubst %,tests/test_%.py,cache_ops compile cores errors example_generate flash_attn_interface flash_attn_kvcache forward large \
   layouts modules multihead paged paged_kv_cache \
-  properties sdpa swap transformers transformers_masks transformers_paged transformers_refusals varlen)
+  properties sdpa sdpa_routing swap transformers transformers_compile transformers_masks transformers_paged transformers_refusals varlen)
 # One thread for each of the two processes. Strict: operators that a Mac does not have are refused.
 ON_MPS := METALSIM=1 FUSED_ATTN_MPS_KERNELS=0 METALSIM_STRICT_OPERATORS=1 FUSED_ATTN_TEST_DEVICE=mps OMP_NUM_THREADS=1
 

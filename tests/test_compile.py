@@ -1,6 +1,9 @@
-"""The operators under ``torch.library.opcheck``, fake tensors, ``torch.compile`` and ``torch.export``."""
+"""The operators under ``torch.library.opcheck``, fake tensors, ``torch.compile``, ``torch.export`` and AOTInductor."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -10,12 +13,20 @@ from packed_cases import ends, paged_cache
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from torch_fused_attn import fused_attention, fused_attention_paged, fused_attention_varlen
+from torch_fused_attn import (
+    FusedAttention,
+    FusedMultiheadAttention,
+    alibi_slopes,
+    fused_attention,
+    fused_attention_paged,
+    fused_attention_varlen,
+)
 
 # torch's own, neither about these operators.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:dynamo_pgo force disabled"),
     pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated"),
+    pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated"),
 ]
 
 OPERATORS = torch.ops.fused_attn
@@ -195,6 +206,27 @@ def test_a_decoding_step_compiles(device: torch.device) -> None:
 
 
 @pytest.mark.usefixtures("_one_graph")
+def test_each_layer_of_a_cache_is_written_where_it_is(device: torch.device) -> None:
+    """By inductor, too, which loses where a written view begins if that depends on a size: here on the number of blocks."""
+    if device.type == "mps":
+        pytest.skip("inductor's MPS backend writes Metal shaders, which needs a Mac")
+
+    def step(tokens: Tensor, key_cache: Tensor, value_cache: Tensor, slots: Tensor, mapping: Tensor) -> None:
+        for layer in range(3):
+            OPERATORS.reshape_and_cache_(tokens + layer, tokens - layer, key_cache[layer], value_cache[layer], slots)
+        OPERATORS.copy_blocks_(key_cache[1], value_cache[1], mapping)
+
+    compiled = torch.compile(step, fullgraph=True, dynamic=True)
+    for num_blocks, num_tokens in ((9, 5), (31, 7)):
+        tokens = randn(num_tokens, 2, 16, dtype=torch.float32, device=device)
+        caches, twins = ([torch.zeros(3, num_blocks, 4, 2, 16, device=device) for _ in "kv"] for _ in range(2))
+        where = torch.randperm(num_blocks * 4, device=device)[:num_tokens], torch.tensor([[0, 3]], device=device)
+        compiled(tokens, *caches, *where)
+        step(tokens, *twins, *where)
+        assert all(map(torch.equal, caches, twins))
+
+
+@pytest.mark.usefixtures("_one_graph")
 def test_packed_attention_compiles(device: torch.device) -> None:
     def layer(*args: Tensor | int) -> Tensor:
         return fused_attention_varlen(*args, is_causal=True) + 1
@@ -217,3 +249,63 @@ def test_exports_with_dynamic_lengths(device: torch.device) -> None:
     inputs = (*forward_call(device, lengths=(50, 77)).args, slopes)
     for actual, expected in zip(program.module()(*inputs), Attention()(*inputs), strict=True):
         torch.testing.assert_close(actual, expected)
+
+
+# ----- AOTInductor
+
+
+class Everything(torch.nn.Module):
+    """Both modules, and a step that writes a cache and reads it: each kind of argument that the operators have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        options = {"alibi_slopes": alibi_slopes(4), "sinks": torch.randn(4), "softcap": 5.0, "window_left": 9}
+        self.attention = FusedAttention(is_causal=True, causal_alignment="top_left", scale=0.3, **options)
+        self.multihead = FusedMultiheadAttention(64, 4, num_kv_heads=2, batch_first=True, window_right=2)
+
+    def forward(
+        self, tokens: Tensor, key: Tensor, mask: Tensor, hidden: Tensor, cache: list[Tensor], table: Tensor
+    ) -> tuple[Tensor, ...]:
+        batch, length, _ = tokens.shape
+        query, value = tokens.unflatten(2, (4, 16)).transpose(1, 2), key * 2
+        out, lse = self.attention(query, key, value, mask, return_lse=True)
+        attended, _ = self.multihead(tokens, key_padding_mask=hidden)
+        new_keys, new_values, queries = (x.transpose(1, 2).flatten(0, 1) for x in (key, value, query))
+        OPERATORS.reshape_and_cache_(new_keys, new_values, *cache, torch.arange(batch * length))
+        offsets = torch.arange(batch + 1, dtype=torch.int32) * length
+        packed = fused_attention_varlen(
+            queries, new_keys, new_values, offsets, offsets, length, length, window_left=length - 2
+        )
+        paged = fused_attention_paged(queries, *cache, table, offsets.diff(), offsets, length, is_causal=True)
+        return out, lse, attended, packed, paged
+
+
+def everything_call(length: int) -> tuple[Tensor | list[Tensor], ...]:
+    tokens, key = (randn(2, *shape, dtype=torch.float32, device="cpu") for shape in ((length, 64), (2, length, 16)))
+    mask, hidden = torch.rand(length, length) > 0.2, torch.arange(length) >= torch.tensor([[length], [length - 2]])
+    cache = [torch.zeros(4, length, 2, 16) for _ in range(2)]  # so that a sequence is a block
+    return tokens, key, mask, hidden, cache, torch.tensor([[0], [1]], dtype=torch.int32)
+
+
+def test_aot_inductor_runs_the_modules_in_another_process(device: torch.device, tmp_path: Path) -> None:
+    """At other lengths than that of the export: with results, and a cache written, as by the modules themselves."""
+    if device.type != "cpu":
+        pytest.skip("AOTInductor's MPS backend compiles Metal shaders, which needs a Mac")
+    model = Everything().eval()
+    length = torch.export.Dim("length", min=4, max=100)
+    shapes = ({1: length}, {2: length}, {0: length, 1: length}, {1: length}, [{1: length}, {1: length}], None)
+    program = torch.export.export(model, everything_call(9), dynamic_shapes=shapes)
+    package = torch._inductor.aoti_compile_and_package(program, package_path=str(tmp_path / "everything.pt2"))
+    calls = [everything_call(n) for n in (5, 64)]
+    torch.save(calls, tmp_path / "calls.pt")
+    code = """
+import sys, torch, torch_fused_attn
+package, calls, results = sys.argv[1:]
+model = torch._inductor.aoti_load_package(package)
+torch.save([(model(*call), call[4]) for call in torch.load(calls)], results)
+"""
+    subprocess.run([sys.executable, "-c", code, package, tmp_path / "calls.pt", tmp_path / "results.pt"], check=True)
+    for call, (actual, cache) in zip(calls, torch.load(tmp_path / "results.pt"), strict=True):
+        torch.testing.assert_close(tuple(actual), model(*call))
+        assert all(map(torch.equal, cache, call[4]))
+        assert all(x[:2].all() for x in cache)

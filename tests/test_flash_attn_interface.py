@@ -133,6 +133,24 @@ def test_varlen(dtype: torch.dtype, sequences: tuple, options: tuple, device: to
     assert torch.equal(flash_attn_varlen_kvpacked_func(q, kv, *args, **options[0]), out)
 
 
+@pytest.mark.parametrize("name", ["fused_attention", "fused_attention_varlen"])
+def test_nothing_is_copied_out_of_packed_tensors(
+    name: str, device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Tensor] = []
+    operator = getattr(flash_attn_interface, name)
+    monkeypatch.setattr(
+        flash_attn_interface, name, lambda *x, **options: (given.extend(x[:3]), operator(*x, **options))[1]
+    )
+    packed = randn(1, 9, 3, 4, 32, dtype=torch.float32, device=device)
+    if name == "fused_attention":
+        flash_attn_qkvpacked_func(packed)
+    else:
+        flash_attn_varlen_qkvpacked_func(packed[0], ends((4, 5), device), 5)
+    assert {x.untyped_storage().data_ptr() for x in given} == {packed.untyped_storage().data_ptr()}
+    assert len(given) == 3
+
+
 def test_varlen_qkvpacked(options: tuple, device: torch.device) -> None:
     qkv = randn(20, 3, 4, 32, dtype=torch.float32, device=device)
     cu_seqlens = ends((8, 0, 12), device)
@@ -266,4 +284,22 @@ def test_one_graph_serves_all_packings(device: torch.device) -> None:
             q = randn(sum(lengths_q), 4, 32, dtype=torch.float32, device=device)
             kv = randn(sum(lengths_k), 2, 2, 32, dtype=torch.float32, device=device)
             args = q, kv, ends(lengths_q, device), ends(lengths_k, device), max(lengths_q), max(lengths_k)
+            torch.testing.assert_close(compiled(*args), layer(*args))
+
+
+def test_one_graph_serves_all_block_tables(device: torch.device) -> None:
+    def layer(
+        q: Tensor, caches: tuple[Tensor, Tensor], cu_q: Tensor, cu_k: Tensor, table: Tensor, max_k: int
+    ) -> Tensor:
+        lengths = cu_q, cu_k, 1, max_k
+        return flash_attn_varlen_func(q * 2, *caches, *lengths, causal=True, block_table=table) + 1
+
+    with compiled_once(layer) as compiled:
+        for lengths in ((50, 5, 6, 1, 2, 3), (3, 20, 11)):
+            q, k, v = (
+                randn(n, h, 32, dtype=torch.float32, device=device)
+                for n, h in ((len(lengths), 4), (sum(lengths), 2), (sum(lengths), 2))
+            )
+            cache, cu_q, cu_k = paged_cache(k, v, lengths, 4), ends([1] * len(lengths), device), ends(lengths, device)
+            args = q, (cache.key_cache, cache.value_cache), cu_q, cu_k, cache.block_table, max(lengths)
             torch.testing.assert_close(compiled(*args), layer(*args))

@@ -15,6 +15,7 @@ from reference import assert_close, varlen_attention
 from torch import Tensor
 
 from torch_fused_attn import alibi_slopes, flash_attn_kvcache
+from torch_fused_attn._rotary import apply_rotary
 from torch_fused_attn.flash_attn_interface import flash_attn_with_kvcache
 
 HEADS, KV_HEADS, DIM = 4, 2, 32
@@ -125,7 +126,8 @@ def assert_is_its_definition(call: Call) -> None:
             end += new_k.shape[0]
             if "rotary_cos" in given_:
                 table = given_["rotary_cos"], given_["rotary_sin"]
-                steps = range(q.shape[0]) if causal or window != (-1, -1) else [0] * q.shape[0]
+                is_local = any(0 <= width < len(call.positions[b]) for width in window)
+                steps = range(q.shape[0]) if causal or is_local else [0] * q.shape[0]
                 q = rotated(q, *table, [length + i for i in steps], interleaved=interleaved)
                 new_k = rotated(new_k, *table, list(range(length, end)), interleaved=interleaved)
             k, v = torch.cat([k, new_k]), torch.cat([v, new_v])
@@ -179,6 +181,9 @@ ROTARIES = {
     "partial halves": {"rotary_dim": 16, "causal": True, "rotary_interleaved": False},
     "all queries at one position": {"rotary_dim": 32},
     "window": {"rotary_dim": 32, "window_size": (6, 3)},
+    "window on the right": {"rotary_dim": 32, "window_size": (-1, 0)},
+    "window of all but one": {"rotary_dim": 32, "window_size": (15, -1)},
+    "window as long as the cache": {"rotary_dim": 32, "window_size": (16, 20)},
     "more keys than queries": {"rotary_dim": 16, "causal": True, "len_new": 4, "len_q": 2},
     "more queries than keys": {"rotary_dim": 16, "causal": True, "len_new": 1, "len_q": 4},
     "leftpad": {"rotary_dim": 16, "causal": True, "layout": "leftpad"},
@@ -190,6 +195,17 @@ ROTARIES = {
 @pytest.mark.parametrize("name", ROTARIES)
 def test_rotary(name: str, dtype: torch.dtype, device: torch.device) -> None:
     assert_is_its_definition(make_call(device, dtype, **ROTARIES[name]))
+
+
+def test_positions_beyond_the_tables_of_angles_take_the_last_row(device: torch.device) -> None:
+    """On a device nobody looks at lengths, and no table may be read outside of."""
+    tokens = randn(1, 2, HEADS, DIM, dtype=torch.float32, device=device)
+    tables = rotation(device, torch.float32, 4, DIM).values()
+    beyond, last = (
+        apply_rotary(tokens, *tables, torch.tensor([[2, p]], device=device), interleaved=True) for p in (9, 3)
+    )
+    assert torch.equal(beyond, last)
+    assert not torch.equal(last, tokens)
 
 
 OPTIONS = {

@@ -238,10 +238,11 @@ from metalsim.mps import build
 
 live = ctypes.CDLL(str(build.device_libraries().metal)).metalsim_live_objects
 live.restype = ctypes.c_long
-expected = torch.nn.functional.scaled_dot_product_attention(query.cpu(), query.cpu(), query.cpu())
+exact = query.cpu().float()
+expected = torch.nn.functional.scaled_dot_product_attention(exact, exact, exact)
 for _ in range(3):
     out, lse = torch.ops.fused_attn.forward(query, query, query)
-print(torch.allclose(out.cpu(), expected, atol=2e-3))
+print(torch.allclose(out.cpu().float(), expected, atol=4e-3))
 names = (b"MTLCompileOptions", b"MTLFunctionConstantValues", b"MTLComputePipelineDescriptor")
 print([live(name) for name in names])
 """

@@ -210,6 +210,24 @@ def test_old_checkpoints_load(make: Callable[[torch.device], nn.Module], device:
     assert_same(model(*inputs), trained, *inputs)
 
 
+def test_new_checkpoints_load_into_the_original(device: torch.device) -> None:
+    trained, original = (nn.TransformerEncoder(encoder_layer(device), 2).eval() for _ in range(2))
+    fused = swapped(trained)
+    assert str(original.load_state_dict(fused.state_dict())) == "<All keys matched successfully>"
+    x = randn(2, 5, WIDTH, dtype=torch.float32, device=device)
+    assert_same(fused(x), original, x)
+
+
+def test_weights_are_never_returned(device: torch.device) -> None:
+    """Asking for them raises; not asking, whose default in nn.MultiheadAttention is to get them, gives None."""
+    block = swapped(nn.Sequential(nn.MultiheadAttention(WIDTH, HEADS, device=device))).eval()[0]
+    x = randn(5, 2, WIDTH, dtype=torch.float32, device=device)
+    assert block(x, x, x)[1] is None
+    assert block(x, x, x, None, False)[1] is None
+    with pytest.raises(ValueError, match=r"need_weights must be False, .*: use nn\.MultiheadAttention"):
+        block(x, x, x, need_weights=True)
+
+
 def test_the_mode_stays(device: torch.device) -> None:
     for training in (False, True):
         layer = swapped(encoder_layer(device).train(training))

@@ -8,7 +8,7 @@ import torch
 import transformers
 from reference import assert_close
 from torch import Tensor
-from transformers_calls import CountedOperators, only_fused_attention
+from transformers_calls import CountedOperators, RecordedTensors, only_fused_attention
 from transformers_models import (
     ARCHITECTURES,
     DECODERS,
@@ -61,6 +61,12 @@ def on(device: torch.device, inputs: dict, dtype: torch.dtype = torch.float32) -
     return {name: x.to(device, dtype) if x.is_floating_point() else x.to(device) for name, x in inputs.items()}
 
 
+def new_cache(model: torch.nn.Module, kind: str, capacity: int) -> transformers.Cache:
+    if kind == "static":
+        return transformers.StaticCache(config=model.config, max_cache_len=capacity)
+    return transformers.DynamicCache(config=model.config)
+
+
 def generate(model: torch.nn.Module, inputs: dict, **options: object) -> list[list[int]]:
     tokens = model.generate(
         **on(model.device, inputs), do_sample=False, max_new_tokens=7, pad_token_id=PADDING, **options
@@ -81,11 +87,12 @@ def test_outputs_are_the_eager_ones(name: str, padding: str, device: torch.devic
     assert_matches_eager(actual, name, counted, **inputs)
 
 
-@pytest.mark.parametrize("name", ["Llama", "Gemma 2", "BLOOM", "BERT", "T5"])
-def test_outputs_in_bf16(name: str, device: torch.device) -> None:
-    inputs, counted = inputs_of(name, "left")
-    model = build(name).to(device, torch.bfloat16)
-    assert_matches_eager(model(**on(device, inputs, torch.bfloat16))[0], name, counted, **inputs)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["Llama", "Gemma 2", "gpt-oss", "BLOOM", "BERT", "T5", "ViT"])
+def test_outputs_in_16_bits(name: str, dtype: torch.dtype, device: torch.device) -> None:
+    inputs, counted = inputs_of(name, "none" if name in WITHOUT_PADDING else "left")
+    model = build(name).to(device, dtype)
+    assert_matches_eager(model(**on(device, inputs, dtype))[0], name, counted, **inputs)
 
 
 @pytest.mark.parametrize("cache", ["dynamic", "static"])
@@ -120,12 +127,7 @@ def test_several_tokens_at_once_continue_a_cache(name: str, cache: str, device: 
     ids, mask = padded((16, 11), "left")
     model = build(name).to(device)
 
-    def new_cache() -> transformers.Cache:
-        if cache == "static":
-            return transformers.StaticCache(config=model.config, max_cache_len=24)
-        return transformers.DynamicCache(config=model.config)
-
-    past, outputs = new_cache(), []
+    past, outputs = new_cache(model, cache, 24), []
     for start, end in ((0, 7), (7, 12), (12, 16)):
         inputs = {"input_ids": ids[:, start:end], "attention_mask": mask[:, :end]}
         # Padding moves a sequence's positions, which generate() takes care of.
@@ -184,6 +186,59 @@ def test_no_mask_when_a_cache_is_continued(name: str, device: torch.device) -> N
     masks = given_masks(model, {"input_ids": ids, "cache": static}, {"input_ids": ids[:, :3], "cache": static})
     # The cache's free places are cut off. A window's cache is full, and has none.
     assert set(masks) <= {(), (2, 1, 1, 16), (2, 1, 1, 19)}
+
+
+@pytest.mark.parametrize("is_padded", [False, True])
+@pytest.mark.parametrize(
+    ("name", "cache"),
+    [
+        (name, cache)
+        for name in DECODERS | TEXT_ENCODERS
+        if name not in WITH_WHOLE_MASKS
+        for cache in (["dynamic", "static"] if name in DECODERS else ["none"])
+    ],
+)
+def test_nothing_of_tokens_by_tokens_is_in_memory(name: str, cache: str, is_padded: bool, device: torch.device) -> None:
+    """Neither a mask that is thrown away nor scores: no operator returns anything of the size of Lq * Lkv."""
+    length, capacity = 29, 31  # primes that no other size is a multiple of
+    ids, mask = padded((length, 17, 4), "left")
+    inputs = {"input_ids": ids, "attention_mask": mask} if is_padded else {"input_ids": ids}
+    model = build(name).to(device)
+    if cache == "static":
+        inputs["cache"] = new_cache(model, cache, capacity)
+    with RecordedTensors() as recorded:
+        model(**{key: x.to(device) if isinstance(x, Tensor) else x for key, x in inputs.items()})
+    assert recorded.calls == {"forward": 2}
+    sizes = {shape: torch.Size(shape).numel() for shape in recorded.shapes}
+    assert not [shape for shape, n in sizes.items() if n and (n % length**2 == 0 or n % (length * capacity) == 0)]
+
+
+@pytest.mark.parametrize("cache", ["dynamic", "static"])
+@pytest.mark.parametrize("name", [name for name, a in DECODERS.items() if a.options.get("num_key_value_heads") == 2])
+def test_grouped_keys_are_not_repeated(name: str, cache: str, device: torch.device) -> None:
+    """The operators get as many heads as the cache holds, and read them there, unless a window's cache drops some."""
+    model = build(name).to(device)
+    past = new_cache(model, cache, 12)
+    ids = token_ids(2, 9).to(device)
+    with RecordedTensors() as recorded:
+        for tokens in (ids[:, :7], ids[:, 7:8], ids[:, 8:]):
+            model(tokens, cache=past)
+    assert {key.shape[1] for key in recorded.keys} == {2}
+    assert len(recorded.keys) == 6
+    for layer, key in zip(past.layers, recorded.keys[-2:], strict=True):
+        assert layer.is_sliding or key.data_ptr() == layer.keys.data_ptr()
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_heads_that_are_strided_are_copied(is_packed: bool, device: torch.device) -> None:
+    """As the keys of some models are, which come out of a convolution."""
+    query, key, value = (torch.randn(1, h, 16, 6).to(device).mT for h in (4, 2, 2))
+    assert query.stride(-1) == 6
+    offsets = torch.tensor([0, 6], dtype=torch.int32, device=device) if is_packed else None
+    call = partial(attention.fused_attention_forward, torch.nn.Module(), cu_seq_lens_q=offsets, is_causal=True)
+    out, _ = call(query, key, value, attention_mask=None)
+    expected, _ = call(*(x.contiguous() for x in (query, key, value)), attention_mask=None)
+    torch.testing.assert_close(out, expected)
 
 
 def packed_batch() -> tuple[tuple[int, ...], dict[str, Tensor], dict[str, Tensor | int]]:

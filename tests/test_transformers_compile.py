@@ -51,6 +51,27 @@ def test_one_graph_serves_all_lengths(name: str, is_padded: bool, device: torch.
     assert backend.graphs == [2]
 
 
+@pytest.mark.parametrize(
+    ("name", "layers", "num_attentions"), [("BERT", "num_hidden_layers", 1), ("T5", "num_layers", 3)]
+)
+def test_one_graph_serves_all_lengths_of_encoders_and_cross_attention(
+    name: str, layers: str, num_attentions: int, device: torch.device
+) -> None:
+    model = build(name, **{layers: 1}).to(device)
+    backend = CountingBackend()
+    compiled = torch.compile(model, fullgraph=True, dynamic=True, backend=backend)
+    for length in (7, 23):
+        ids, mask = (x.to(device) for x in padded((length, length - 2), "right"))
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        counted = mask.bool()
+        if name == "T5":
+            inputs["decoder_input_ids"] = token_ids(2, length + 4).to(device)
+            counted = torch.ones_like(inputs["decoder_input_ids"], dtype=torch.bool)
+        actual, expected = (run(**inputs)[0][counted] for run in (compiled, model))
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+    assert backend.graphs == [num_attentions]
+
+
 def test_one_graph_decodes_with_a_static_cache(device: torch.device) -> None:
     """Not so with a window: transformers counts the tokens of its cache in a Python number, for which it compiles anew."""
     model = build("Llama").to(device)

@@ -92,6 +92,16 @@ def test_a_loaded_model_that_would_ignore_the_function_keeps_its_own() -> None:
     assert model.config._attn_implementation == "eager"
 
 
+def test_bloom_is_switched_when_it_is_loaded_and_not_later() -> None:
+    """So says transformers, because BLOOM's attention is its own; it keeps that, and its results."""
+    model = build("BLOOM", "eager")
+    ids = token_ids(2, 5)
+    before = model(ids).logits
+    model.set_attn_implementation("fused_attn")
+    assert model.config._attn_implementation == "eager"
+    assert torch.equal(model(ids).logits, before)
+
+
 def test_sparse_attention_is_refused() -> None:
     """DeepSeek's indexer picks keys for each query, and hides the others by the mask for SDPA and eager attention alone."""
     config = transformers.DeepseekV32Config(

@@ -1,4 +1,4 @@
-"""Counts the operators that a model calls, and fails the test where stock attention is called."""
+"""Looks at the operators that a model calls, and fails the test where stock attention is called."""
 
 import sys
 from collections import Counter
@@ -9,6 +9,7 @@ from unittest import mock
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 
 class CountedOperators(TorchDispatchMode):
@@ -24,6 +25,27 @@ class CountedOperators(TorchDispatchMode):
             self.calls[name] += 1
         assert "scaled_dot_product" not in name, "stock attention was called"
         return operator(*args, **(kwargs or {}))
+
+
+class RecordedTensors(CountedOperators):
+    """Besides, notes the sizes of all tensors that any operator returns, and the keys that the fused ones get.
+
+    Attributes:
+        shapes: of results.
+        keys: the second tensor of each call of ``torch.ops.fused_attn.*``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: set[tuple[int, ...]] = set()
+        self.keys: list[torch.Tensor] = []
+
+    def __torch_dispatch__(self, operator: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if operator.namespace == "fused_attn":
+            self.keys.append(args[1])
+        result = super().__torch_dispatch__(operator, types, args, kwargs)
+        self.shapes |= {tuple(x.shape) for x in tree_leaves(result) if isinstance(x, torch.Tensor)}
+        return result
 
 
 @contextmanager

@@ -17,6 +17,7 @@ REASONS = {
     "transform": "the call is inside of a transform of torch.func",
     "gradient": "grad mode is on and a tensor requires grad, or forward-mode differentiation is active",
     "dropout": "dropout_p is not 0",
+    "argument type": "is_causal or enable_gqa is no bool, or scale no number",
     "dtype": "query, key and value are not all fp32, all fp16 or all bf16",
     "shape": "the tensors are not all 4-dimensional or all 3-dimensional with the same batch, or key and value differ",
     "heads": "query and key differ in their number of heads without enable_gqa, or it is no multiple",
@@ -25,6 +26,7 @@ REASONS = {
     "scale": "scale is infinite or not a number",
 }
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+_NUMBERS = (float, int, torch.SymFloat, torch.SymInt)
 # The last two stand for tensors while torch.export traces.
 _TENSOR_TYPES = (Tensor, nn.Parameter, FakeTensor, FunctionalTensor)
 
@@ -51,6 +53,10 @@ def why_stock(
         return reason
     if dropout_p != 0.0:
         return "dropout"
+    if not (
+        isinstance(is_causal, bool) and isinstance(enable_gqa, bool) and isinstance(scale, (*_NUMBERS, type(None)))
+    ):
+        return "argument type"
     dtypes = (query.dtype, key.dtype, value.dtype)
     is_cast = torch.is_autocast_enabled(query.device.type)
     if any(dtype not in _DTYPES for dtype in dtypes) or (dtypes != (dtypes[0],) * 3 and not is_cast):
@@ -60,7 +66,8 @@ def why_stock(
         return reason
     if attn_mask is not None and (is_causal or not _mask_fits(attn_mask, query, key)):
         return "mask"
-    return None if scale is None or math.isfinite(scale) else "scale"
+    # Not math.isfinite, which a compiler cannot trace where the scale depends on a size.
+    return None if scale is None or abs(scale) < math.inf else "scale"
 
 
 def fused_sdpa(
@@ -71,6 +78,8 @@ def fused_sdpa(
     if torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
         query, key, value = (x.to(dtype) for x in (query, key, value))
+        if attn_mask is not None and attn_mask.is_floating_point():
+            attn_mask = attn_mask.to(dtype)  # fp32's lowest number becomes -inf, and with it a hidden row 0
     without_batch = query.dim() == 3
     if without_batch:
         query, key, value = (x.unsqueeze(0) for x in (query, key, value))

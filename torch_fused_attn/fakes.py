@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from torch_fused_attn import _C
+from torch_fused_attn._inductor import prepare_for_written_views
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 # torch's own decorator has no types.
@@ -99,11 +100,13 @@ def _reshape_and_cache_(
     key: Tensor, value: Tensor, key_cache: Tensor, value_cache: Tensor, slot_mapping: Tensor
 ) -> None:
     _C.check_reshape_and_cache_(key, value, key_cache, value_cache, slot_mapping)
+    prepare_for_written_views(key_cache, value_cache)
 
 
 @_register_fake("fused_attn::copy_blocks_")
 def _copy_blocks_(key_cache: Tensor, value_cache: Tensor, block_mapping: Tensor) -> None:
     _C.check_copy_blocks_(key_cache, value_cache, block_mapping)
+    prepare_for_written_views(key_cache, value_cache)
 
 
 @_register_fake("fused_attn::merge_states")

@@ -57,7 +57,7 @@ def flash_attn_with_kvcache(
         rotary_cos: [num_positions, rotary_dim / 2], floating point, rotary_dim at most D; num_positions at least the cache's
             capacity (S, or max_blocks * block_size), and more by as many tokens as q is longer than k. k is rotated by the
             rows of its positions before it is stored, q by rows ``cache_seqlens + i``, or, if it is neither causal nor has
-            a window, all of it by row ``cache_seqlens``. Needs k.
+            a window shorter than the capacity, all of it by row ``cache_seqlens``. Needs k.
         rotary_sin: as rotary_cos.
         cache_seqlens: how many tokens each sequence has in the cache, new ones not included: an int, or int32 [B] on q's
             device; default: the cache is full. Needed if k is given.
@@ -98,7 +98,9 @@ def flash_attn_with_kvcache(
         _check_leftpad(cache_leftpad, q, lengths + len_new)
     if k is not None and rotary_cos is not None and rotary_sin is not None:
         _check_rotary(rotary_cos, rotary_sin, q, blocks.capacity + max(len_q - len_new, 0))
-        steps_q = len_q if causal or tuple(window_size) != (-1, -1) else 1
+        # flash_attn takes a window that is no shorter than the cache for none.
+        has_window = any(0 <= width < blocks.capacity for width in window_size)
+        steps_q = len_q if causal or has_window else 1
         q, k = (
             apply_rotary(x, rotary_cos, rotary_sin, _positions(lengths, steps), interleaved=rotary_interleaved)
             for x, steps in ((q, steps_q), (k, len_new))

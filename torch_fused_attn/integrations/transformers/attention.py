@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from torch_fused_attn._tensors import with_unit_stride
 from torch_fused_attn.functional import (
     AttentionOptions,
     fused_attention,
@@ -76,7 +77,7 @@ def fused_attention_forward(
 
     Args:
         module: the attention layer; its ``is_causal`` counts where the argument is None.
-        query: [B, Hq, Lq, D], fp32, fp16 or bf16.
+        query: [B, Hq, Lq, D], fp32, fp16 or bf16; copied if its last dimension is strided, as key and value are.
         key: [B, Hkv, Lkv, D]; Hq a multiple of Hkv.
         value: [B, Hkv, Lkv, Dv].
         attention_mask: see above.
@@ -102,6 +103,7 @@ def fused_attention_forward(
         RuntimeError: the operator refuses an argument (the message names it), for instance a tensor that requires grad.
     """
     _refuse_unsupported(dropout, keywords)
+    query, key, value = (with_unit_stride(x) for x in (query, key, value))
     if is_causal is None:
         is_causal = bool(getattr(module, "is_causal", False))
     options: AttentionOptions = {
