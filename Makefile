@@ -74,6 +74,7 @@ $(VENV)/metalsim.stamp: metalsim/pyproject.toml $(VENV)/extension.stamp
 bench: build metal
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.kernels
+	@$(BIN)/python -m bench.summary
 
 lint: build
 	@echo "== ruff, mypy, clang-format"

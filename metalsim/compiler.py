@@ -66,7 +66,8 @@ def load(path: Path, name: str, include_dirs: Sequence[Path], defines: Mapping[s
     return Source(name, version, translation)
 
 
-def _prelude(source: Source, defines: Mapping[str, str]) -> str:
+def prelude(source: Source, defines: Mapping[str, str]) -> str:
+    """Return the lines that define a source's language version and macros, to stand before its translation."""
     version = round(float(source.language_version) * 100)
     lines = [f"#define METALSIM_LANGUAGE_VERSION {version}"]
     lines += [f"#define {name} {value}" for name, value in defines.items()]
@@ -91,7 +92,7 @@ def _diagnostics(errors: str) -> list[Diagnostic]:
     return found
 
 
-def _run_clang(command: Sequence[str | Path], source: Source, what: str) -> None:
+def run_clang(command: Sequence[str | Path], source: Source, what: str) -> None:
     """Run the compiler; its errors become a CompileError with the Metal file's own lines."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     if done.returncode == 0:
@@ -135,8 +136,8 @@ def check(source: Source) -> None:
         for kernel in source.translation.kernels.values():
             defines[f"METALSIM_KERNEL_{kernel.number}(...)"] = "METALSIM_INSTANTIATE_KERNEL(__VA_ARGS__)"
         text = folder / "strict.cpp"
-        text.write_text(_prelude(source, defines) + source.translation.text)
-        _run_clang([*_command(Flavour.STRICT), "-fsyntax-only", f"-fplugin={plugin}", text], source, "the strict pass")
+        text.write_text(prelude(source, defines) + source.translation.text)
+        run_clang([*_command(Flavour.STRICT), "-fsyntax-only", f"-fplugin={plugin}", text], source, "the strict pass")
         text.unlink()
 
     cache.entry("strict", cache.digest(source.key, *Flavour.STRICT.flags, str(plugin)), build)
@@ -179,7 +180,7 @@ def resolve_constants(source: Source, constants: Mapping[int | str, ConstantValu
     return values
 
 
-def _constant_defines(source: Source, values: Mapping[int, ConstantValue]) -> tuple[dict[str, str], list[str]]:
+def constant_defines(source: Source, values: Mapping[int, ConstantValue]) -> tuple[dict[str, str], list[str]]:
     """Return the macros of all function constants, and declarations for those without a value.
 
     One without a value is a call of a function that exists nowhere. Where the kernel does not use it the optimiser drops the
@@ -193,12 +194,13 @@ def _constant_defines(source: Source, values: Mapping[int, ConstantValue]) -> tu
         if index in values:
             defines[f"METALSIM_CONSTANT_{index}"] = _value(constant, values[index])
         else:
-            defines[f"METALSIM_CONSTANT_{index}"] = f"{_MISSING}{index}()"
-            declarations.append(f'extern "C" __attribute__((const)) int {_MISSING}{index}(void);')
+            defines[f"METALSIM_CONSTANT_{index}"] = f"{MISSING}{index}()"
+            declarations.append(f'extern "C" __attribute__((const)) int {MISSING}{index}(void);')
     return defines, declarations
 
 
-_MISSING = "metalsim_constant_without_value_"
+#: Begins the name of the function that stands for a function constant without a value; its index follows.
+MISSING = "metalsim_constant_without_value_"
 
 
 def build(
@@ -212,11 +214,11 @@ def build(
     """
     flavour = Flavour.INSTRUMENTED if instrumented else Flavour.PLAIN
     plugin = toolchain.instrument_plugin()
-    defines, declarations = _constant_defines(source, values)
+    defines, declarations = constant_defines(source, values)
     for other in source.translation.kernels.values():
         macro = "METALSIM_EXPORT_KERNEL(__VA_ARGS__)" if other.number == kernel.number else ""
         defines[f"METALSIM_KERNEL_{other.number}(...)"] = macro
-    text = "\n".join([_prelude(source, defines), *declarations, source.translation.text])
+    text = "\n".join([prelude(source, defines), *declarations, source.translation.text])
 
     def compile_to(folder: Path) -> None:
         unit = folder / "kernel.cpp"
@@ -229,7 +231,7 @@ def build(
             "-o",
             folder / "kernel.so",
         ]
-        _run_clang(command, source, f"compiling kernel '{kernel.name}'")
+        run_clang(command, source, f"compiling kernel '{kernel.name}'")
         unit.unlink()
 
     folder = cache.entry("pipeline", cache.digest(source.key, text, *flavour.flags, str(plugin)), compile_to)
@@ -255,4 +257,4 @@ def missing_constants(library: Path) -> list[int]:
     symbols = toolchain.run(
         [toolchain.program("llvm-nm"), "-D", "--undefined-only", library], "reading a library's symbols"
     )
-    return sorted(int(match) for match in re.findall(rf"{_MISSING}(\d+)", symbols))
+    return sorted(int(match) for match in re.findall(rf"{MISSING}(\d+)", symbols))

@@ -65,12 +65,12 @@ class Library:
     """The kernels of a Metal source."""
 
     def __init__(self, source: compiler.Source) -> None:
-        self._source = source
+        self.source = source
 
     @property
     def kernel_names(self) -> tuple[str, ...]:
         """Return the host names of the kernels, in the order of the source."""
-        return tuple(self._source.translation.kernels)
+        return tuple(self.source.translation.kernels)
 
     @property
     def function_constants(self) -> dict[str, int]:
@@ -80,17 +80,18 @@ class Library:
     @property
     def constants(self) -> tuple[FunctionConstant, ...]:
         """Return the function constants as the source declares them."""
-        return tuple(self._source.translation.constants.values())
+        return tuple(self.source.translation.constants.values())
 
     def parameters(self, name: str) -> tuple[KernelParameter, ...]:
         """Return the parameters of a kernel as its source has them."""
-        return self._declaration(name).parameters
+        return self.declaration(name).parameters
 
-    def _declaration(self, name: str) -> KernelDeclaration:
-        declaration = self._source.translation.kernels.get(name)
+    def declaration(self, name: str) -> KernelDeclaration:
+        """Return what the source says of a kernel, or raise a ValidationError with the names that it has."""
+        declaration = self.source.translation.kernels.get(name)
         if declaration is None:
             known = ", ".join(repr(kernel) for kernel in self.kernel_names) or "none"
-            raise ValidationError(f"{self._source.path} has no kernel {name!r}; it has {known}")
+            raise ValidationError(f"{self.source.path} has no kernel {name!r}; it has {known}")
         return declaration
 
     def pipeline(
@@ -114,11 +115,11 @@ class Library:
         self, name: str, constants: Mapping[int | str, ConstantValue] | None = None, *, instrumented: bool = False
     ) -> "Pipeline":
         """Compile one kernel as :meth:`pipeline` does, for callers that check its threadgroup memory themselves."""
-        declaration = self._declaration(name)
-        values = compiler.resolve_constants(self._source, constants or {})
+        declaration = self.declaration(name)
+        values = compiler.resolve_constants(self.source, constants or {})
 
         def build(flavour: Flavour) -> Path:
-            return compiler.build(self._source, declaration, values, instrumented=flavour is Flavour.INSTRUMENTED)
+            return compiler.build(self.source, declaration, values, instrumented=flavour is Flavour.INSTRUMENTED)
 
         return Pipeline(name, build, Flavour.INSTRUMENTED if instrumented else Flavour.PLAIN)
 

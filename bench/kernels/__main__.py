@@ -4,6 +4,7 @@ Nothing of it has run on Apple hardware, and nothing of it depends on how fast t
 """
 
 import argparse
+import json
 import re
 import sys
 import time
@@ -131,13 +132,15 @@ def main() -> None:
     start = time.perf_counter()
     torch.set_grad_enabled(False)
     compile_ahead(prefill, decode)
-    text = report.markdown(*count_all(prefill, decode))
+    tables = count_all(prefill, decode)
+    text = report.markdown(*tables)
     print(text)
     print(f"{(time.perf_counter() - start) / 60:.1f} minutes")
     if not options.only:
         (RESULTS / "kernels.md").write_text(text)
+        (RESULTS / "kernels.json").write_text(json.dumps(report.records(*tables), indent=1) + "\n")
         update_readme(HERE / "README.md", text, report.BEGIN, report.END)
-        print(f"kernels.md is in {RESULTS}")
+        print(f"kernels.md and kernels.json are in {RESULTS}")
 
 
 if __name__ == "__main__":

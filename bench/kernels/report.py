@@ -1,10 +1,11 @@
 """Tables of figures and goals, as Markdown."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from bench.kernels import goals
 from bench.kernels.cases import CONTEXT, DECODE_HEADS, HEADS, LENGTH
-from bench.kernels.figures import DecodeFigures, PrefillFigures
+from bench.kernels.figures import FRAGMENT, DecodeFigures, PrefillFigures, Time, tiles_needed
 from bench.kernels.goals import OURS, DecodeTable, Goal, PrefillTable
 from bench.report import table
 from metalsim import model
@@ -125,6 +126,39 @@ def decode_tables(figures: DecodeTable) -> list[str]:
         )
         lines += ["", f"#### Decode, kernels for {chip}", "", *table(header, rows)]
     return lines
+
+
+def records(prefill: PrefillTable, decode: DecodeTable) -> dict[str, Any]:
+    """Return goals and the figures that are drawn, as plain data. Bytes are those of device memory over the fewest."""
+    every = [
+        {
+            "name": goal.name,
+            "kind": goal.kind,
+            "at_most": goal.at_most,
+            "best": min(goal.values.values()),
+            "worst": goal.worst[1],
+            "met": goal.met,
+            "of": len(goal.values),
+        }
+        for goal in goals.all_goals(prefill, decode)
+    ]
+    rows: list[dict[str, Any]] = []
+    for (case, chip), kernels in prefill.items():
+        fewest = 3 * HEADS * LENGTH * case.head_dim * case.dtype.itemsize
+        products = HEADS * 2 * (case.head_dim // FRAGMENT) * tiles_needed(LENGTH, FRAGMENT, FRAGMENT, case.is_causal)
+        peak = products / model.chip(chip).peak_products_per_second
+        for name, figures in kernels.items():
+            more = {"bytes_over_fewest": figures.loaded_bytes / fewest, "peak_seconds": peak}
+            rows.append({"kind": "prefill", **_record(case.name, chip, name, figures.time), **more})
+    for (call, chip), launched in decode.items():
+        for name, decode_figures in launched.items():
+            more = {"bytes_over_fewest": decode_figures.kv_bytes}
+            rows.append({"kind": "decode", **_record(call.name, chip, name, decode_figures.time), **more})
+    return {"goals": every, "rows": rows}
+
+
+def _record(call: str, chip: str, kernel: str, time: Time) -> dict[str, Any]:
+    return {"call": call, "chip": chip, "kernel": kernel, "seconds": time.seconds, "low": time.low, "high": time.high}
 
 
 def markdown(prefill: PrefillTable, decode: DecodeTable) -> str:
