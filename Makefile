@@ -42,7 +42,7 @@ doctor: build
 
 test: build lint metal check-macos
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -q --ignore tests/metalsim --ignore tests/metal
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --ignore tests/metalsim --ignore tests/metal
 	@echo "== pytest: metalsim, and the package on its software mps device"
 	@$(ON_MPS) $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/metalsim tests/metal $(MPS_TESTS)
 	@echo "== pytest: the MPS backend's host code"
@@ -53,7 +53,7 @@ MPS_TESTS := $(patsubst %,tests/test_%.py,cache_ops compile cores errors example
   layouts modules multihead paged paged_kv_cache \
   properties sdpa sdpa_routing swap transformers transformers_compile transformers_masks transformers_paged transformers_refusals varlen)
 # One thread for each of the two processes. Strict: operators that a Mac does not have are refused.
-ON_MPS := METALSIM=1 FUSED_ATTN_MPS_KERNELS=0 METALSIM_STRICT_OPERATORS=1 FUSED_ATTN_TEST_DEVICE=mps OMP_NUM_THREADS=1
+ON_MPS := METALSIM=1 METALSIM_STRICT_OPERATORS=1 FUSED_ATTN_TEST_DEVICE=mps OMP_NUM_THREADS=1
 
 # metalsim runs Metal kernels on this machine. It needs clang-19, which is installed from Debian's packages where it is missing.
 metal: $(VENV)/metalsim.stamp

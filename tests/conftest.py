@@ -1,7 +1,8 @@
 """Fixtures that every test shares: the device, the seed, grad mode, and how many examples Hypothesis draws.
 
 The suite runs on one device: ``FUSED_ATTN_TEST_DEVICE=mps pytest`` runs it on that one, the default is ``cpu``.
-``HYPOTHESIS_PROFILE=thorough pytest tests/test_properties.py`` draws 20,000 examples of each property instead of 300.
+``HYPOTHESIS_PROFILE=thorough pytest tests/test_properties.py`` draws 20,000 examples of each property instead of 300, or of
+40 on metalsim's software device, which compiles a kernel for about every second one.
 """
 
 import os
@@ -16,7 +17,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-hypothesis.settings.register_profile("default", max_examples=300, deadline=None, print_blob=True)
+IS_SIMULATED = os.environ.get("METALSIM") == "1" and os.environ.get("FUSED_ATTN_TEST_DEVICE") == "mps"
+EXAMPLES = 40 if IS_SIMULATED else 300
+hypothesis.settings.register_profile("default", max_examples=EXAMPLES, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("thorough", max_examples=20_000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
@@ -25,15 +28,13 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 def device() -> torch.device:
     """Return the device of the operators; the references always run on the CPU, where there is float64.
 
-    With METALSIM=1 ``mps`` is metalsim's software device, for which the MPS backend is a library of its own. Without that
-    (FUSED_ATTN_MPS_KERNELS=0) the device runs the CPU's operators on its memory.
+    With METALSIM=1 ``mps`` is metalsim's software device, for which the MPS backend is a library of its own.
     """
     chosen = torch.device(os.environ.get("FUSED_ATTN_TEST_DEVICE", "cpu"))
-    if chosen.type == "mps" and os.environ.get("METALSIM") == "1":
+    if IS_SIMULATED:
         from metalsim.mps import fused_attn
 
-        if os.environ.get("FUSED_ATTN_MPS_KERNELS") != "0":
-            fused_attn.load()
+        fused_attn.load()
     return chosen
 
 
@@ -43,7 +44,7 @@ def looks_at_indices(device: torch.device) -> bool:
 
     A kernel would have to be waited for; there such numbers are made safe, and what they name in vain does not exist.
     """
-    return device.type == "cpu" or os.environ.get("FUSED_ATTN_MPS_KERNELS") == "0"
+    return device.type == "cpu"
 
 
 @pytest.fixture(autouse=True)

@@ -240,4 +240,5 @@ def test_what_was_cached_is_what_is_attended_to(
     used = torch.ones(len(written), dtype=torch.int32, device=device)
     query = randn(len(written), 2, 16, dtype=dtype, device=device)
     out = fused_attention_paged(query, *caches, table, used, ends([1] * len(written), device), 1)
-    assert torch.equal(out, value[written])
+    # The weight of an only key is divided by itself, which need not give exactly 1.
+    torch.testing.assert_close(out, value[written], rtol=4 * torch.finfo(dtype).eps, atol=0.0)

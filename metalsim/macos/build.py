@@ -9,6 +9,7 @@ user's machine; here only Python's own are.
 import ctypes
 import re
 import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -98,9 +99,16 @@ def _run(command: Sequence[str | Path], call: Call, what: str) -> None:
         raise BuildError(f"{what}:\n{further.sub('', done.stderr).strip()[:8000]}")
 
 
+def _without_places(word: str, root: Path, torch: TorchWheel) -> str:
+    """Return a word of a command with names in place of folders. Python's environment often lies in the checkout."""
+    for place, name in ((sys.prefix, "PYTHON"), (str(root), "ROOT"), (str(torch.folder), "TORCH")):
+        word = word.replace(place, name)
+    return word
+
+
 def _key(call: Call, root: Path, torch: TorchWheel, files: Iterable[Path]) -> str:
     """Return a name for everything that a compilation depends on, wherever the checkout is."""
-    words = [word.replace(str(root), "ROOT").replace(str(torch.folder), "TORCH") for word in compiler_words(call)]
+    words = [_without_places(word, root, torch) for word in compiler_words(call)]
     parts = [part for path in sorted(files) for part in (str(path.relative_to(root)), path.read_bytes())]
     return cache.digest(RECIPE, sdk.key(), str(torch.folder), call.deployment_target, *words, *OURS, *parts)
 
@@ -217,7 +225,7 @@ def build(plan: Plan, root: Path, torch: TorchWheel) -> Build:
         command = linker_words(plan.link, objects, torch, folder / "_C.so")
         _run(command, plan.link, "the extension does not link for macOS")
 
-    words = [word.replace(str(root), "ROOT") for word in plan.link.words]
+    words = [_without_places(word, root, torch) for word in plan.link.words]
     inputs = [*map(str, objects), str(sdk.linker_root()), str(_availability_object(plan.link))]
     key = cache.digest(RECIPE, sdk.key(), str(torch.folder), plan.link.deployment_target, *words, *inputs)
     return Build(tuple(objects), cache.entry("macos_extensions", key, link) / "_C.so")

@@ -1,6 +1,7 @@
 """bench.gpu without a GPU: its problems judged on the CPU's kernels, its files, and what its report makes of times."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -224,20 +225,55 @@ def test_plots_and_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         if source.exists():
             (tmp_path / name).write_text(source.read_text())
     monkeypatch.setattr(summary, "RESULTS", tmp_path)
-    assert summary.draw()["gpu"] == 2
+    assert summary.draw() == Counter(gpu=2, kernels=2 * (tmp_path / "kernels.json").exists())
     assert (tmp_path / "gpu_prefill.png").stat().st_size > 10_000
     assert "| measured, NVIDIA H200 |" in summary.summary()
     assert "modelled for Apple, never run" in summary.summary() or not (tmp_path / "kernels.json").exists()
 
 
-def test_the_readme_shows_what_the_files_say() -> None:
+def test_the_documents_show_what_the_files_say() -> None:
     """`python -m bench.summary` has been run since they changed."""
     summary = pytest.importorskip("bench.summary")
-    text = (summary.HERE / "README.md").read_text()
-    assert summary.summary() in text
-    assert report.markdown(summary.read("gpu.json")) in text
+    for part in summary.parts():
+        assert f"{part.begin}\n\n{part.text}\n{part.end}" in part.path.read_text(), part.path
     kinds = [line.split(" | ")[1] for line in summary.summary().splitlines() if line.count(" | ") == 4][1:]
     assert {kind.split(" ")[0].rstrip(",") for kind in kinds} >= {"measured", "counted", "modelled"}
+    kernels = (summary.RESULTS / "kernels.md").read_text()
+    assert kernels in (summary.HERE / "README.md").read_text(), "`python -m bench.kernels` writes both"
+
+
+def test_every_kernel_page_has_its_counts() -> None:
+    """In tables that are short enough to read, and that say of times that nobody has seen them."""
+    summary = pytest.importorskip("bench.summary")
+    written = {part.path: part.text for part in summary.parts()}
+    pages = sorted(summary.PAGES.glob("*.md"))
+    assert pages
+    for page in pages:
+        tables = written[page].split("\n| call") if "\n| call" in written[page] else written[page].split("\n| mask")
+        assert len(tables) > 1
+        for text in tables[1:]:
+            header, _, *rows = [line for line in text.splitlines() if line.count(" | ") > 4]
+            assert "modelled, never run" in header
+            assert 4 <= len(rows) <= 12
+            assert {line.count(" | ") for line in rows} == {header.count(" | ")}
+        assert "never run on Apple hardware" in written[page]
+
+
+def test_summary_writes_between_the_markers_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is spoilt there is as it was, and text around it stays."""
+    summary = pytest.importorskip("bench.summary")
+    monkeypatch.setattr(summary, "draw", lambda: Counter())
+    sources = {part.path for part in summary.parts()}
+    for path in sources:
+        text = path.read_text()
+        for part in summary.parts():
+            text = text.replace(part.text, "old\n") if part.path == path else text
+        (tmp_path / path.name).write_text("new first line\n" + text)
+    monkeypatch.setattr(summary, "HERE", tmp_path)
+    monkeypatch.setattr(summary, "PAGES", tmp_path)
+    summary.main()
+    for path in sources:
+        assert (tmp_path / path.name).read_text() == "new first line\n" + path.read_text()
 
 
 def test_what_was_measured_is_whole() -> None:
