@@ -4,7 +4,6 @@ Nothing of it has run on Apple hardware, and nothing of it depends on how fast t
 """
 
 import argparse
-import json
 import re
 import sys
 import time
@@ -17,21 +16,25 @@ import torch
 from kernel_case import TOLERANCE
 from tqdm import tqdm
 
-from bench.kernels import goals, others, ours, report
+from bench.kernels import auxiliary, goals, others, ours, report
 from bench.kernels.cases import (
     CONTEXT,
     FAMILIES,
     HEADS,
     LENGTH,
+    Auxiliary,
     Decode,
     Prefill,
+    auxiliary_cases,
     decode_cases,
     prefill_cases,
 )
 from bench.kernels.counting import DECODE_LENGTHS, PREFILL_LENGTHS, Launch, count_call
 from bench.kernels.figures import (
+    AuxiliaryFigures,
     DecodeFigures,
     PrefillFigures,
+    auxiliary_figures,
     decode_figures,
     prefill_figures,
 )
@@ -83,7 +86,7 @@ def their_decode(case: Decode) -> dict[str, list[Launch]]:
 
 
 def compile_ahead(prefill: Iterable[Prefill], decode: Iterable[Decode]) -> None:
-    """Compile every kernel, on all cores: what a run does first, and most of its time where no cache has them."""
+    """Compile every attention kernel, on all cores: what a run does first, and most of its time where no cache has them."""
     jobs: list[Callable[[], None]] = []
     for case in prefill:
         jobs += [partial(others.compile_prefill, name, case) for name in others.PREFILL]
@@ -98,11 +101,23 @@ def compile_ahead(prefill: Iterable[Prefill], decode: Iterable[Decode]) -> None:
             done.result()
 
 
-def count_all(prefill: list[Prefill], decode: list[Decode]) -> tuple[goals.PrefillTable, goals.DecodeTable]:
+def auxiliary_rows(case: Auxiliary) -> dict[str, dict[str, AuxiliaryFigures]]:
+    """Return the figures of a call by chip."""
+    return {
+        chip: {goals.OURS: auxiliary_figures(*auxiliary.count(case, chip), chip, family)}
+        for chip, family in FAMILIES.items()
+    }
+
+
+def count_all(
+    prefill: list[Prefill], decode: list[Decode], others_of_ours: list[Auxiliary]
+) -> tuple[goals.PrefillTable, goals.DecodeTable, goals.AuxiliaryTable]:
     prefill_table: dict[tuple[Prefill, str], dict[str, PrefillFigures]] = {}
     decode_table: dict[tuple[Decode, str], dict[str, DecodeFigures]] = {}
+    auxiliary_table: dict[tuple[Auxiliary, str], dict[str, AuxiliaryFigures]] = {}
     theirs: dict[Decode, dict[str, list[Launch]]] = {}
-    with tqdm(total=len(prefill) + len(decode), desc="counting", unit="call", dynamic_ncols=True, leave=False) as bar:
+    calls = len(prefill) + len(decode) + len(others_of_ours)
+    with tqdm(total=calls, desc="counting", unit="call", dynamic_ncols=True, leave=False) as bar:
         for case in prefill:
             for chip, row in prefill_rows(case).items():
                 prefill_table[case, chip] = row
@@ -113,32 +128,42 @@ def count_all(prefill: list[Prefill], decode: list[Decode]) -> tuple[goals.Prefi
             for chip, decode_row in decode_rows(call, theirs[call.contiguous]).items():
                 decode_table[call, chip] = decode_row
             bar.update()
-    return prefill_table, decode_table
+        for moving in others_of_ours:
+            for chip, moved in auxiliary_rows(moving).items():
+                auxiliary_table[moving, chip] = moved
+            bar.update()
+    return prefill_table, decode_table, auxiliary_table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.kernels", description=__doc__.split(":")[0])
-    parser.add_argument("--only", metavar="PATTERN", default="", help="only calls whose name matches this regex")
+    parser.add_argument(
+        "--only",
+        metavar="PATTERN",
+        default="",
+        help="only calls whose name matches this regex; prints them and leaves bench/results as it is",
+    )
     parser.add_argument("--list", action="store_true", help="print the names of the calls, and count nothing")
     options = parser.parse_args()
     prefill = [case for case in prefill_cases() if re.search(options.only, case.name)]
     decode = [case for case in decode_cases() if re.search(options.only, case.name)]
+    others_of_ours = [case for case in auxiliary_cases() if re.search(options.only, case.name)]
     if options.list:
-        print("\n".join(case.name for case in (*prefill, *decode)))
+        print("\n".join(case.name for case in (*prefill, *decode, *others_of_ours)))
         return
-    if not (prefill or decode):
+    if not (prefill or decode or others_of_ours):
         sys.exit(f"no call's name matches {options.only!r}: `python -m bench.kernels --list` prints them.")
 
     start = time.perf_counter()
     torch.set_grad_enabled(False)
     compile_ahead(prefill, decode)
-    tables = count_all(prefill, decode)
+    tables = count_all(prefill, decode, others_of_ours)
     text = report.markdown(*tables)
     print(text)
     print(f"{(time.perf_counter() - start) / 60:.1f} minutes")
     if not options.only:
         (RESULTS / "kernels.md").write_text(text)
-        (RESULTS / "kernels.json").write_text(json.dumps(report.records(*tables), indent=1) + "\n")
+        (RESULTS / "kernels.json").write_text(report.json_text(*tables))
         update_readme(HERE / "README.md", text, report.BEGIN, report.END)
         print(f"kernels.md and kernels.json are in {RESULTS}")
 

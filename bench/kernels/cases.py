@@ -15,6 +15,7 @@ HEAD_DIMS = (64, 96, 128)
 
 LENGTH, HEADS = 1024, 16  #: of prefill
 CONTEXT, DECODE_HEADS, BLOCK_SIZE = 16384, 32, 16  #: of decode, which has one query token
+CACHE_HEADS, CACHE_HEAD_DIM = 8, 128  #: of the cache that is written and copied
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,20 @@ class Decode:
         return attention_inputs(1, kv_heads * self.group, kv_heads, 1, keys, self.head_dim, self.dtype)
 
 
+@dataclass(frozen=True)
+class Auxiliary:
+    """A call of a kernel that is not attention. ``size`` is the one size that its calls differ in."""
+
+    function: str
+    what: str  #: the size, for people
+    size: int
+    element: str = "half"  #: as kernel_plan calls it; of a mask its kind
+
+    @property
+    def name(self) -> str:
+        return f"{self.function}, {self.what}"
+
+
 def prefill_cases() -> Iterator[Prefill]:
     for dtype in DTYPES:
         for head_dim in HEAD_DIMS:
@@ -79,3 +94,14 @@ def decode_cases() -> Iterator[Decode]:
         for head_dim in HEAD_DIMS:
             for is_paged in (False, True):
                 yield Decode("fp16", head_dim, group, is_paged)
+
+
+def auxiliary_cases() -> Iterator[Auxiliary]:
+    for mask in ("bool", "float"):
+        yield Auxiliary("label_mask_tiles", f"{mask} mask [{LENGTH}, {LENGTH}]", LENGTH, mask)
+    for splits in (8, 32):
+        yield Auxiliary("merge_splits", f"{splits} splits", splits)
+    yield Auxiliary("merge_states", f"{LENGTH} rows", LENGTH)
+    for tokens in (16, LENGTH):
+        yield Auxiliary("reshape_and_cache", f"{tokens} tokens", tokens)
+    yield Auxiliary("copy_blocks", "64 pairs", 64)

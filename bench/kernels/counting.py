@@ -50,6 +50,15 @@ class Measured:
     expected: Tensor
 
 
+@dataclass(frozen=True)
+class Fewest:
+    """Bytes of tensors that a call must load and store, whatever its kernel."""
+
+    loaded: int
+    stored: int
+    params: int  #: the buffer of the launch's parameters, which is no tensor
+
+
 #: Runs a call of a length, one kernel after the other.
 Runner = Callable[[int], Measured]
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.kernels.cases import CONTEXT, LENGTH, Decode, Prefill
-from bench.kernels.counting import Launch
+from bench.kernels.counting import Fewest, Launch
 from metalsim import model
 from metalsim.counts import Counts, total
-from metalsim.model.chips import DRAM_SHARE
+from metalsim.model.chips import DRAM_SHARE, LAUNCH_SECONDS
 
 FRAGMENT = 8  #: rows and columns of a matrix product
 LANES = 32  #: of a simdgroup
@@ -27,7 +27,13 @@ class Time:
 
     @property
     def text(self) -> str:
-        return f"{self.seconds * 1e6:.0f} ({self.low * 1e6:.0f} to {self.high * 1e6:.0f})"
+        return microseconds(self.seconds, self.low, self.high)
+
+
+def microseconds(seconds: float, low: float, high: float) -> str:
+    """Return a time with its range; with a decimal where it is short."""
+    digits = 0 if seconds >= 1e-5 else 1
+    return f"{seconds * 1e6:.{digits}f} ({low * 1e6:.{digits}f} to {high * 1e6:.{digits}f})"
 
 
 def modelled(launches: Sequence[Launch], chip: str, dram_bytes: int = 0) -> Time:
@@ -40,7 +46,7 @@ def modelled(launches: Sequence[Launch], chip: str, dram_bytes: int = 0) -> Time
         sum(estimate.seconds for estimate in estimates),
         sum(estimate.low for estimate in estimates),
         sum(estimate.high for estimate in estimates),
-        estimates[0].bound.split(",")[0],
+        "launch" if LAUNCH_SECONDS.value > estimates[0].seconds / 2 else estimates[0].bound.split(",")[0],
     )
 
 
@@ -117,6 +123,7 @@ class DecodeFigures:
     indexed_bytes: int
     time: Time  #: with the DRAM
     own_work: Time  #: of what the kernels do, as if the DRAM were infinitely fast
+    dram_seconds: float  #: in which the DRAM delivers keys and values once
 
 
 def decode_figures(case: Decode, launches: Sequence[Launch], chip: str, family: int) -> DecodeFigures:
@@ -132,6 +139,7 @@ def decode_figures(case: Decode, launches: Sequence[Launch], chip: str, family: 
         indexed_bytes=indexed_bytes(every),
         time=modelled(launches, chip, there),
         own_work=modelled(launches, chip),
+        dram_seconds=dram_seconds(there, chip),
     )
 
 
@@ -139,6 +147,38 @@ def kv_bytes(case: Decode) -> int:
     return model.kv_bytes(1, case.kv_heads, CONTEXT, case.head_dim, case.dtype.itemsize)
 
 
-def dram_floor(case: Decode, chip: str) -> float:
-    """Return the seconds in which the DRAM delivers keys and values once, as fast as it is taken to do."""
-    return kv_bytes(case) / (DRAM_SHARE.value * 1e9 * model.chip(chip).dram_gb_per_s)
+def dram_seconds(moved_bytes: int, chip: str) -> float:
+    """Return the seconds that the DRAM takes to deliver so many bytes, as fast as it is taken to do."""
+    return moved_bytes / (DRAM_SHARE.value * 1e9 * model.chip(chip).dram_gb_per_s)
+
+
+@dataclass(frozen=True)
+class AuxiliaryFigures:
+    """Counted, but for the time, in which every byte that must be moved comes from DRAM, or goes there."""
+
+    loaded: float  #: bytes of tensors loaded ÷ the fewest
+    stored: float
+    fewest_bytes: int  #: loaded and stored
+    barriers: float  #: of a threadgroup
+    banks: float | None
+    threadgroup_memory: int
+    indexed_bytes: int
+    time: Time
+    dram_seconds: float
+
+
+def auxiliary_figures(launch: Launch, fewest: Fewest, chip: str, family: int) -> AuxiliaryFigures:
+    counts = launch.counts
+    tensors = [traffic for buffer, traffic in counts.device.items() if buffer != fewest.params]
+    fewest_bytes = fewest.loaded + fewest.stored
+    return AuxiliaryFigures(
+        loaded=sum(traffic.loaded_bytes for traffic in tensors) / fewest.loaded,
+        stored=sum(traffic.stored_bytes for traffic in tensors) / fewest.stored,
+        fewest_bytes=fewest_bytes,
+        barriers=counts.threadgroup_barriers / counts.threadgroups,
+        banks=launch.banks[family].ratio,
+        threadgroup_memory=counts.threadgroup_memory,
+        indexed_bytes=indexed_bytes(counts),
+        time=modelled([launch], chip, fewest_bytes),
+        dram_seconds=dram_seconds(fewest_bytes, chip),
+    )

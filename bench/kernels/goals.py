@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bench.kernels.cases import Decode, Prefill
-from bench.kernels.figures import DecodeFigures, PrefillFigures, dram_floor
+from bench.kernels.cases import Auxiliary, Decode, Prefill
+from bench.kernels.figures import AuxiliaryFigures, DecodeFigures, PrefillFigures
 
 OURS = "fused_attn"
 #: Figures by (call, chip), then by whose kernels they are of.
 PrefillTable = Mapping[tuple[Prefill, str], Mapping[str, PrefillFigures]]
 DecodeTable = Mapping[tuple[Decode, str], Mapping[str, DecodeFigures]]
+#: Of ours alone: what others have of these kernels takes part in nothing that is compared.
+AuxiliaryTable = Mapping[tuple[Auxiliary, str], Mapping[str, AuxiliaryFigures]]
 
 _ROUNDING = 0.005  #: goals have two decimals
 
@@ -36,7 +38,7 @@ class Goal:
         return self.met == len(self.values)
 
 
-def label(case: Prefill | Decode, chip: str) -> str:
+def label(case: Prefill | Decode | Auxiliary, chip: str) -> str:
     return f"{case.name}, {chip}"
 
 
@@ -49,18 +51,19 @@ def best_other(row: Mapping[str, PrefillFigures] | Mapping[str, DecodeFigures]) 
     return min((name for name in row if name != OURS), key=lambda name: row[name].time.seconds)
 
 
-def floor_ratio(case: Decode, chip: str, row: Mapping[str, DecodeFigures]) -> float:
+def floor_ratio(row: Mapping[str, DecodeFigures]) -> float:
     """Return the ratio that kernels would have which do nothing but wait for the DRAM."""
-    return dram_floor(case, chip) / row[best_other(row)].time.seconds
+    return row[OURS].dram_seconds / row[best_other(row)].time.seconds
 
 
 def is_staged(figures: PrefillFigures) -> bool:
     return figures.threadgroup_memory > 0
 
 
-def all_goals(prefill: PrefillTable, decode: DecodeTable) -> Iterator[Goal]:
+def all_goals(prefill: PrefillTable, decode: DecodeTable, auxiliary: AuxiliaryTable) -> Iterator[Goal]:
     """Yield the goals for which there are calls."""
-    for group in (_prefill_counts(prefill), _memory(prefill, decode), _prefill_times(prefill), _decode(decode)):
+    memory = _memory(prefill, decode, auxiliary)
+    for group in (_prefill_counts(prefill), memory, _prefill_times(prefill), _decode(decode)):
         yield from (goal for goal in group if goal.values)
 
 
@@ -94,8 +97,8 @@ def _prefill_counts(table: PrefillTable) -> Iterator[Goal]:
     )
 
 
-def _memory(prefill: PrefillTable, decode: DecodeTable) -> Iterator[Goal]:
-    ours = {label(*key): row[OURS] for table in (prefill, decode) for key, row in table.items()}
+def _memory(*tables: PrefillTable | DecodeTable | AuxiliaryTable) -> Iterator[Goal]:
+    ours = {label(*key): row[OURS] for table in tables for key, row in table.items()}
     banks = {key: figures.banks for key, figures in ours.items() if figures.banks is not None}
     yield Goal("threadgroup bank cycles ÷ accesses", 1.05, "counted", banks)
     yield Goal(

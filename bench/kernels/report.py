@@ -1,12 +1,25 @@
 """Tables of figures and goals, as Markdown."""
 
+import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from bench.kernels import goals
-from bench.kernels.cases import CONTEXT, DECODE_HEADS, HEADS, LENGTH
-from bench.kernels.figures import FRAGMENT, DecodeFigures, PrefillFigures, Time, tiles_needed
-from bench.kernels.goals import OURS, DecodeTable, Goal, PrefillTable
+from bench.kernels.cases import (
+    BLOCK_SIZE,
+    CACHE_HEAD_DIM,
+    CACHE_HEADS,
+    CONTEXT,
+    DECODE_HEADS,
+    HEADS,
+    LENGTH,
+    Auxiliary,
+    Decode,
+    Prefill,
+)
+from bench.kernels.figures import FRAGMENT, AuxiliaryFigures, DecodeFigures, PrefillFigures, tiles_needed
+from bench.kernels.goals import OURS, AuxiliaryTable, DecodeTable, Goal, PrefillTable
 from bench.report import table
 from metalsim import model
 
@@ -107,7 +120,7 @@ def decode_tables(figures: DecodeTable) -> list[str]:
                         case.name if is_ours else "",
                         *_decode_row(name, row[name]),
                         f"**{goals.time_ratio(row):.2f}**" if is_ours else "",
-                        f"{goals.floor_ratio(case, chip, row):.2f}" if is_ours else "",
+                        f"{goals.floor_ratio(row):.2f}" if is_ours else "",
                     )
                 )
         header = (
@@ -128,8 +141,30 @@ def decode_tables(figures: DecodeTable) -> list[str]:
     return lines
 
 
-def records(prefill: PrefillTable, decode: DecodeTable) -> dict[str, Any]:
-    """Return goals and the figures that are drawn, as plain data. Bytes are those of device memory over the fewest."""
+def auxiliary_tables(figures: AuxiliaryTable) -> list[str]:
+    rows = []
+    for (case, chip), row in figures.items():
+        ours = row[OURS]
+        rows.append(
+            (
+                case.name,
+                chip,
+                ratio(ours.loaded),
+                ratio(ours.stored),
+                ratio(ours.barriers),
+                ratio(ours.banks),
+                f"{ours.threadgroup_memory / 1024:.1f}",
+                f"{ours.time.text}, {ours.time.bound}",
+                ratio(ours.dram_seconds / ours.time.seconds),
+            )
+        )
+    header: tuple[str, ...] = ("call", "kernel for", "loaded ÷ fewest", "stored ÷ fewest", "barriers of a threadgroup")
+    header += ("bank cycles ÷ accesses", "threadgroup memory, KiB", "modelled, never run, us", "DRAM alone ÷ time")
+    return ["", "#### The other kernels", "", *table(header, rows)] if rows else []
+
+
+def records(prefill: PrefillTable, decode: DecodeTable, auxiliary: AuxiliaryTable) -> dict[str, Any]:
+    """Return goals and every figure, as plain data. ``bytes_over_fewest`` is of device memory that is loaded."""
     every = [
         {
             "name": goal.name,
@@ -140,7 +175,7 @@ def records(prefill: PrefillTable, decode: DecodeTable) -> dict[str, Any]:
             "met": goal.met,
             "of": len(goal.values),
         }
-        for goal in goals.all_goals(prefill, decode)
+        for goal in goals.all_goals(prefill, decode, auxiliary)
     ]
     rows: list[dict[str, Any]] = []
     for (case, chip), kernels in prefill.items():
@@ -149,27 +184,51 @@ def records(prefill: PrefillTable, decode: DecodeTable) -> dict[str, Any]:
         peak = products / model.chip(chip).peak_products_per_second
         for name, figures in kernels.items():
             more = {"bytes_over_fewest": figures.loaded_bytes / fewest, "peak_seconds": peak}
-            rows.append({"kind": "prefill", **_record(case.name, chip, name, figures.time), **more})
+            rows.append(_record(case, chip, name, figures) | more)
+        rows[-len(kernels)]["over_best_other"] = goals.time_ratio(kernels)
     for (call, chip), launched in decode.items():
         for name, decode_figures in launched.items():
             more = {"bytes_over_fewest": decode_figures.kv_bytes}
-            rows.append({"kind": "decode", **_record(call.name, chip, name, decode_figures.time), **more})
+            rows.append(_record(call, chip, name, decode_figures) | more)
+        rows[-len(launched)]["over_best_other"] = goals.time_ratio(launched)
+    for (moving, chip), own in auxiliary.items():
+        rows += [_record(moving, chip, name, moved) for name, moved in own.items()]
     return {"goals": every, "rows": rows}
 
 
-def _record(call: str, chip: str, kernel: str, time: Time) -> dict[str, Any]:
-    return {"call": call, "chip": chip, "kernel": kernel, "seconds": time.seconds, "low": time.low, "high": time.high}
+def _record(
+    case: Prefill | Decode | Auxiliary,
+    chip: str,
+    kernel: str,
+    figures: PrefillFigures | DecodeFigures | AuxiliaryFigures,
+) -> dict[str, Any]:
+    """Return a call and its figures in one; its time lies open, in seconds."""
+    record = {"kind": type(case).__name__.lower(), "call": case.name, "chip": chip, "kernel": kernel}
+    plain = asdict(figures)
+    return record | asdict(case) | plain.pop("time") | plain
 
 
-def markdown(prefill: PrefillTable, decode: DecodeTable) -> str:
+def json_text(prefill: PrefillTable, decode: DecodeTable, auxiliary: AuxiliaryTable) -> str:
+    """Return the records as JSON, a line for each of them."""
+    parts = []
+    for name, entries in records(prefill, decode, auxiliary).items():
+        lines = ",\n".join("  " + json.dumps(entry, ensure_ascii=False) for entry in entries)
+        parts.append(f' "{name}": [\n{lines}\n ]')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def markdown(prefill: PrefillTable, decode: DecodeTable, auxiliary: AuxiliaryTable) -> str:
     lines = [
         f"Prefill: batch 1, {HEADS} heads, {LENGTH} queries and keys. "
-        f"Decode: {DECODE_HEADS} heads, one query, {CONTEXT} keys.",
+        f"Decode: {DECODE_HEADS} heads, one query, {CONTEXT} keys. "
+        f"Merges: {DECODE_HEADS} heads, head dim {CACHE_HEAD_DIM}, fp16. "
+        f"Cache: {CACHE_HEADS} heads, head dim {CACHE_HEAD_DIM}, blocks of {BLOCK_SIZE}, fp16.",
         "",
         f"Counts are facts of runs under metalsim. {model.CALIBRATION}",
         "",
-        *goal_rows(goals.all_goals(prefill, decode)),
+        *goal_rows(goals.all_goals(prefill, decode, auxiliary)),
         *prefill_tables(prefill),
         *decode_tables(decode),
+        *auxiliary_tables(auxiliary),
     ]
     return "\n".join(lines) + "\n"

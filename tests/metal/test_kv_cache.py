@@ -1,17 +1,15 @@
 """reshape_and_cache and copy_blocks on metalsim, against indexing, byte by byte."""
 
-from typing import Any
-
 import pytest
 import torch
-from launch import numbers, pipeline, structs
+from launch import numbers
+from launch_operators import copy_blocks, reshape_and_cache
 from packed_cases import CACHE_LAYOUTS, empty_caches
 from torch import Tensor
 
 import metalsim
 
 CPU = torch.device("cpu")
-THREADS = 64
 #: Element type, head dim, and the unit that rows of tensors without gaps are copied in.
 UNITS = [
     (torch.float16, 64, 16),
@@ -25,61 +23,6 @@ UNITS = [
 
 def _bits(tensor: Tensor) -> Tensor:
     return tensor.view({2: torch.int16, 4: torch.int32}[tensor.element_size()])
-
-
-def _bytes(tensor: Tensor, dim: int) -> int:
-    return tensor.stride(dim) * tensor.element_size()
-
-
-def _unit(*tensors: Tensor) -> int:
-    """Return the largest unit that divides every row's address and length, as the host finds out."""
-    distances = [tensor.shape[-1] for tensor in tensors] + [tensor.storage_offset() for tensor in tensors]
-    distances += [stride for tensor in tensors for stride in tensor.stride()[:-1]]
-    size = tensors[0].element_size()
-    return next(unit for unit in (16, 4, 2) if all(distance * size % unit == 0 for distance in distances))
-
-
-def _set_caches(params: Any, key_cache: Tensor, value_cache: Tensor) -> None:
-    for strides, cache in ((params.key_cache, key_cache), (params.value_cache, value_cache)):
-        strides.block, strides.token, strides.head = (_bytes(cache, dim) for dim in range(3))
-    params.num_blocks, params.block_size, params.num_kv_heads, head_dim = key_cache.shape
-    params.row_bytes = head_dim * key_cache.element_size()
-
-
-def _buffers(params: Any, mapping: Tensor, key_cache: Tensor, value_cache: Tensor) -> dict[int, Any]:
-    number = numbers()
-    return {
-        number["kKeyCacheBuffer"]: key_cache,
-        number["kValueCacheBuffer"]: value_cache,
-        number["kMappingBuffer"]: mapping,
-        number["kCacheParamsBuffer"]: bytes(params),
-    }
-
-
-def reshape_and_cache(
-    key: Tensor, value: Tensor, key_cache: Tensor, value_cache: Tensor, slots: Tensor, **dispatch: Any
-) -> metalsim.Run:
-    number, params = numbers(), structs()["ReshapeAndCacheParams"]()
-    params.key_token, params.key_head = _bytes(key, 0), _bytes(key, 1)
-    params.value_token, params.value_head = _bytes(value, 0), _bytes(value, 1)
-    _set_caches(params, key_cache, value_cache)
-    params.unit_bytes = _unit(key, value, key_cache, value_cache)
-    buffers = {number["kNewKeyBuffer"]: key, number["kNewValueBuffer"]: value}
-    return pipeline("kv_cache.metal", "reshape_and_cache", {}).dispatch(
-        (slots.numel(),), (THREADS,), buffers | _buffers(params, slots, key_cache, value_cache), **dispatch
-    )
-
-
-def copy_blocks(
-    key_cache: Tensor, value_cache: Tensor, mapping: Tensor, sharers: int = 1, **dispatch: Any
-) -> metalsim.Run:
-    params = structs()["CopyBlocksParams"]()
-    _set_caches(params, key_cache, value_cache)
-    params.unit_bytes = _unit(key_cache, value_cache)
-    buffers = _buffers(params, mapping, key_cache, value_cache)
-    return pipeline("kv_cache.metal", "copy_blocks", {}).dispatch(
-        (mapping.shape[0], sharers), (THREADS,), buffers, **dispatch
-    )
 
 
 def _assert_written(caches: list[Tensor], expected: list[Tensor]) -> None:

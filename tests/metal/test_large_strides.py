@@ -16,10 +16,9 @@ import pytest
 import reference
 import torch
 from launch import Call, make_call, numbers
+from launch_operators import copy_blocks, merge_states, reshape_and_cache
 from launch_plan import plan_of, run_plan
 from prefill_cases import HALF
-from test_kv_cache import copy_blocks, reshape_and_cache
-from test_reduce import merge_states
 from torch import Tensor
 
 CPU = torch.device("cpu")

@@ -1,47 +1,14 @@
 """merge_states and merge_splits on metalsim: attention over parts of the keys, joined, is attention over all of them."""
 
-from typing import Any
-
 import pytest
 import reference
 import torch
-from launch import NAMES, numbers, pipeline, structs
 from launch_decode import DecodeTiles, decode
-from torch import Tensor
+from launch_operators import merge_states
 
 import metalsim
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32]
-THREADS = 64
-
-
-def _set(strides: Any, tensor: Tensor, dims: tuple[int | None, int, int]) -> None:
-    strides.batch, strides.head, strides.row = (0 if dim is None else tensor.stride(dim) for dim in dims)
-
-
-def merge_states(out_a: Tensor, lse_a: Tensor, out_b: Tensor, lse_b: Tensor, **dispatch: Any) -> tuple[Tensor, Tensor]:
-    """Run the kernel on [B, H, L, D] and [B, H, L], or [T, H, D] and [H, T]; what it writes is NaN before."""
-    number, params = numbers(), structs()["MergeStatesParams"]()
-    is_packed = out_a.dim() == 3
-    out, lse = torch.full(out_a.shape, torch.nan, dtype=out_a.dtype), torch.full(lse_a.shape, torch.nan)
-    dims, lse_dims = ((None, 1, 0), (None, 0, 1)) if is_packed else ((0, 1, 2), (0, 1, 2))
-    for name, tensor in (("out_a", out_a), ("out_b", out_b), ("out", out)):
-        _set(getattr(params, name), tensor, dims)
-    for name, tensor in (("lse_a", lse_a), ("lse_b", lse_b), ("lse", lse)):
-        _set(getattr(params, name), tensor, lse_dims)
-    params.len_q = lse.shape[-1]
-    head_dim = out.shape[-1]
-    threads = params.len_q * -(-head_dim // 4)
-    macros = {"FUSED_ATTN_ELEMENT": NAMES[out.dtype], "FUSED_ATTN_HEAD_DIM_V": head_dim}
-    names = ("kOutABuffer", "kLseABuffer", "kOutBBuffer", "kLseBBuffer", "kMergedOutBuffer", "kMergedLseBuffer")
-    buffers: dict[int, Any] = {
-        number[name]: tensor for name, tensor in zip(names, (out_a, lse_a, out_b, lse_b, out, lse), strict=True)
-    }
-    buffers[number["kMergeStatesParamsBuffer"]] = bytes(params)
-    built = pipeline("reduce.metal", "merge_states", macros)
-    batch = 1 if is_packed else lse.shape[0]
-    built.dispatch((-(-threads // THREADS), lse.shape[-2], batch), (THREADS,), buffers, **dispatch)
-    return out, lse
 
 
 @pytest.mark.parametrize("layout", ["contiguous", "token_major", "packed"])
