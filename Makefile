@@ -17,7 +17,7 @@ SOURCES := $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h csrc/*/*.mm)
 METALSIM_SOURCES := $(shell find metalsim tests/metalsim/mps -name '*.cpp' -o -name '*.mm' -o -name '*.h')
 CPP_FILES := $(SOURCES) $(METALSIM_SOURCES)
 
-.PHONY: demo generate doctor test bench lint format build metal check-macos clean help
+.PHONY: demo generate doctor test bench docs lint format build metal check-macos clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make test    lint, type check and the whole test suite"
 	@echo "make check-macos  the extension, compiled and linked for macOS against torch's wheels"
 	@echo "make bench   time and memory against stock PyTorch, and the kernels' counts beside PyTorch's and MLX's"
+	@echo "make docs    the documentation as a site, in build/site"
 	@echo "make format  rewrite the sources in the house style"
 	@echo "make clean   remove everything that was built"
 
@@ -75,6 +76,19 @@ bench: build metal
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.kernels
 	@$(BIN)/python -m bench.summary
+
+# Needs no build of the extension: the reference is read from the sources. The variable leaves out the theme's notice, in red, that
+# it will be maintained until May 2027 and has a successor.
+docs: $(VENV)/docs.stamp
+	@echo "== the documentation site, in build/site"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+$(VENV)/docs.stamp: pyproject.toml | $(BIN)/python
+	@echo "== installing what builds the site (30 MB)"
+	@sed -n 's/^docs = \[\(.*\)\]/\1/p' $< | sed 's/", "/" "/g' \
+	  | xargs $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
+	  | sed -un 's|^ *Downloading \([^ /]*\).*|   downloading \1|p'
+	@touch $@
 
 lint: build
 	@echo "== ruff, mypy, clang-format"

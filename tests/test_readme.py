@@ -1,30 +1,54 @@
-"""What the README shows is what happens."""
+"""The README's commands exist, and links of all pages lead somewhere. test_guides.py executes the pages' code."""
 
 import re
 from pathlib import Path
 
 import pytest
+from test_guides import PAGES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
-def test_code_runs_and_prints_what_its_comments_say(code, capsys):
-    expected = re.findall(r"print\(.*\)  # (.*)", code)
-    assert expected, "a code block of the README shows no result"
-    exec(compile(code, "README.md", "exec"), {})
-    assert capsys.readouterr().out.splitlines() == expected
-
-
-def test_the_two_commands_are_targets_of_the_makefile():
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+def test_the_two_commands_are_targets_of_the_makefile() -> None:
     commands = re.findall(r"^make (\w+)", README, re.MULTILINE)
     assert commands == ["demo", "test"]
-    assert set(commands) <= set(targets)
+    assert set(commands) <= TARGETS
 
 
-def test_links_lead_to_files():
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), ROOT / "bench" / "README.md"]:
-        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / link).exists(), f"{page.name} links to {link}"
+def names(pages: list[Path]) -> list[str]:
+    return [page.relative_to(ROOT).as_posix() for page in pages]
+
+
+def without_code(page: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link may name after #: the headings, as GitHub and the site write them."""
+    headings = re.findall(r"^#+ (.*)", without_code(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for path, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", without_code(page)):
+        target = page.parent / path if path else page
+        assert target.exists(), f"{page.name} links to {path}"
+        assert not anchor or anchor in anchors(target), f"{page.name} links to {path}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_commands_that_pages_show_exist(page: Path) -> None:
+    """Targets of make, and modules and scripts of this tree; what else a shell can do is not looked at."""
+    blocks = re.findall(r"^```\n(.*?)^```$|((?:^    .*\n)+)", page.read_text(), re.DOTALL | re.MULTILINE)
+    commands = "\n".join(fenced or indented for fenced, indented in blocks)
+    prompt = r"^ *(?:[A-Z_]+=\S+ )*"
+    for target in re.findall(rf"{prompt}make ([\w-]+)", commands, re.MULTILINE):
+        assert target in TARGETS, f"{page.name} shows make {target}"
+    for module in re.findall(rf"{prompt}python -m ([\w.]+)", commands, re.MULTILINE):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), f"{page.name} shows {module}"
+    for script in re.findall(rf"{prompt}python (\S+\.py)", commands, re.MULTILINE):
+        assert (ROOT / script).exists(), f"{page.name} shows {script}"

@@ -56,10 +56,10 @@ def flash_attn_func(
         causal: hide the keys after each query's position ``i + Lk - Lq``; default False.
         window_size: numbers of keys (before, after) its position that a query sees; -1 (default) = all.
         softcap: soft limit of the scores' magnitude; 0 (default) = none.
-        alibi_slopes: fp32 [Hq] or [B, Hq]; ``-slope * |i + Lk - Lq - j|`` is added to the scores.
+        alibi_slopes: fp32 [Hq] or [B, Hq]; ``-slope * |i + Lk - Lq - j|`` is added to the scores; default: none.
         deterministic: without effect: it is about flash_attn's backward pass, and the operators are deterministic.
         return_attn_probs: also return the softmax's log-sum-exp and, in the place of the probabilities, which are never in
-            memory, the empty tensor that flash_attn returns when dropout_p is 0.
+            memory, the empty tensor that flash_attn returns when dropout_p is 0; default False.
 
     Returns:
         out [B, Lq, Hq, Dv] in q's dtype; with ``return_attn_probs`` (out, lse, empty), lse fp32 [B, Hq, Lq]. A query that
@@ -88,8 +88,24 @@ def flash_attn_kvpacked_func(
 ) -> FlashAttnResult:
     """Attention with key and value in one tensor, of which they are views.
 
-    ``q`` is [B, Lq, Hq, D] and ``kv`` [B, Lk, 2, Hkv, D]. The other arguments, the result and the errors are those of
-    :func:`flash_attn_func`; a ``kv`` of another shape raises a ValueError.
+    Args:
+        q: [B, Lq, Hq, D], fp32, fp16 or bf16, D from 1 to 256.
+        kv: [B, Lk, 2, Hkv, D], q's dtype and device.
+        dropout_p: must be 0 (default).
+        softmax_scale: factor on q·k; default 1/sqrt(D).
+        causal: hide the keys after each query's position, bottom-right aligned; default False.
+        window_size: numbers of keys (before, after) its position that a query sees; -1 (default) = all.
+        softcap: soft limit of the scores' magnitude; 0 (default) = none.
+        alibi_slopes: fp32 [Hq] or [B, Hq]; default: none.
+        deterministic: without effect, see :func:`flash_attn_func`.
+        return_attn_probs: also return lse and an empty tensor, see :func:`flash_attn_func`; default False.
+
+    Returns:
+        out [B, Lq, Hq, D] in the inputs' dtype; with ``return_attn_probs`` (out, lse, empty), lse fp32 [B, Hq, Lq].
+
+    Raises:
+        RuntimeError: a tensor is wrong, or grad mode is on and an input requires grad.
+        ValueError: dropout_p is not 0, or ``kv`` has another shape.
     """
     name = "flash_attn_kvpacked_func"
     _check_packing(name, "kv", kv, ("B", "Lk", "2", "Hkv", "D"))
@@ -111,8 +127,23 @@ def flash_attn_qkvpacked_func(
 ) -> FlashAttnResult:
     """Self-attention with query, key and value in one tensor, of which they are views.
 
-    ``qkv`` is [B, L, 3, H, D]. The other arguments, the result and the errors are those of :func:`flash_attn_func`; a
-    ``qkv`` of another shape raises a ValueError.
+    Args:
+        qkv: [B, L, 3, H, D], fp32, fp16 or bf16, D from 1 to 256.
+        dropout_p: must be 0 (default).
+        softmax_scale: factor on q·k; default 1/sqrt(D).
+        causal: hide the keys after each query's position, bottom-right aligned; default False.
+        window_size: numbers of keys (before, after) its position that a query sees; -1 (default) = all.
+        softcap: soft limit of the scores' magnitude; 0 (default) = none.
+        alibi_slopes: fp32 [Hq] or [B, Hq]; default: none.
+        deterministic: without effect, see :func:`flash_attn_func`.
+        return_attn_probs: also return lse and an empty tensor, see :func:`flash_attn_func`; default False.
+
+    Returns:
+        out [B, L, H, D] in the inputs' dtype; with ``return_attn_probs`` (out, lse, empty), lse fp32 [B, H, L].
+
+    Raises:
+        RuntimeError: a tensor is wrong, or grad mode is on and an input requires grad.
+        ValueError: dropout_p is not 0, or ``qkv`` has another shape.
     """
     name = "flash_attn_qkvpacked_func"
     _check_packing(name, "qkv", qkv, ("B", "L", "3", "H", "D"))
@@ -154,10 +185,11 @@ def flash_attn_varlen_func(
         causal: hide the keys after each query's position, bottom-right aligned in each sequence; default False.
         window_size: numbers of keys (before, after) its position that a query sees; -1 (default) = all.
         softcap: soft limit of the scores' magnitude; 0 (default) = none.
-        alibi_slopes: fp32 [Hq] or [B, Hq].
+        alibi_slopes: fp32 [Hq] or [B, Hq]; default: none.
         deterministic: without effect, see :func:`flash_attn_func`.
-        return_attn_probs: also return lse and an empty tensor, see :func:`flash_attn_func`.
-        block_table: int32 [B, max_blocks], the blocks that hold each sequence's keys; entries beyond them may be -1.
+        return_attn_probs: also return lse and an empty tensor, see :func:`flash_attn_func`; default False.
+        block_table: int32 [B, max_blocks], the blocks that hold each sequence's keys; entries beyond them may be -1; default:
+            none, keys are packed.
 
     Returns:
         out [Tq, Hq, D] in q's dtype; with ``return_attn_probs`` (out, lse, empty), lse fp32 [Hq, Tq].
@@ -198,8 +230,28 @@ def flash_attn_varlen_kvpacked_func(
 ) -> FlashAttnResult:
     """Packed sequences with key and value in one tensor, of which they are views.
 
-    ``q`` is [Tq, Hq, D] and ``kv`` [Tk, 2, Hkv, D]. The other arguments, the result and the errors are those of
-    :func:`flash_attn_varlen_func`; a ``kv`` of another shape raises a ValueError.
+    Args:
+        q: [Tq, Hq, D], fp32, fp16 or bf16, D from 1 to 256.
+        kv: [Tk, 2, Hkv, D], q's dtype and device.
+        cu_seqlens_q: int32 [B + 1], cumulative query lengths, from 0 to Tq, on q's device.
+        cu_seqlens_k: int32 [B + 1], cumulative key lengths, from 0 to Tk.
+        max_seqlen_q: no sequence has more queries than this.
+        max_seqlen_k: no sequence has more keys than this.
+        dropout_p: must be 0 (default).
+        softmax_scale: factor on q·k; default 1/sqrt(D).
+        causal: hide the keys after each query's position, bottom-right aligned; default False.
+        window_size: numbers of keys (before, after) its position that a query sees; -1 (default) = all.
+        softcap: soft limit of the scores' magnitude; 0 (default) = none.
+        alibi_slopes: fp32 [Hq] or [B, Hq]; default: none.
+        deterministic: without effect, see :func:`flash_attn_func`.
+        return_attn_probs: also return lse and an empty tensor, see :func:`flash_attn_func`; default False.
+
+    Returns:
+        out [Tq, Hq, D] in the inputs' dtype; with ``return_attn_probs`` (out, lse, empty), lse fp32 [Hq, Tq].
+
+    Raises:
+        RuntimeError: a tensor is wrong, or grad mode is on and an input requires grad.
+        ValueError: dropout_p is not 0, or ``kv`` has another shape.
     """
     name = "flash_attn_varlen_kvpacked_func"
     _check_packing(name, "kv", kv, ("Tk", "2", "Hkv", "D"))
@@ -224,9 +276,25 @@ def flash_attn_varlen_qkvpacked_func(
 ) -> FlashAttnResult:
     """Self-attention over packed sequences with query, key and value in one tensor, of which they are views.
 
-    ``qkv`` is [T, 3, H, D], ``cu_seqlens`` int32 [B + 1] and ``max_seqlen`` the longest sequence's length or more. The other
-    arguments, the result and the errors are those of :func:`flash_attn_varlen_func`; a ``qkv`` of another shape raises a
-    ValueError.
+    Args:
+        qkv: [T, 3, H, D], fp32, fp16 or bf16, D from 1 to 256.
+        cu_seqlens: int32 [B + 1], cumulative lengths, from 0 to T, on qkv's device.
+        max_seqlen: no sequence is longer than this.
+        dropout_p: must be 0 (default).
+        softmax_scale: factor on q·k; default 1/sqrt(D).
+        causal: hide the keys after each query's position, bottom-right aligned; default False.
+        window_size: numbers of keys (before, after) its position that a query sees; -1 (default) = all.
+        softcap: soft limit of the scores' magnitude; 0 (default) = none.
+        alibi_slopes: fp32 [Hq] or [B, Hq]; default: none.
+        deterministic: without effect, see :func:`flash_attn_func`.
+        return_attn_probs: also return lse and an empty tensor, see :func:`flash_attn_func`; default False.
+
+    Returns:
+        out [T, H, D] in the inputs' dtype; with ``return_attn_probs`` (out, lse, empty), lse fp32 [H, T].
+
+    Raises:
+        RuntimeError: a tensor is wrong, or grad mode is on and an input requires grad.
+        ValueError: dropout_p is not 0, or ``qkv`` has another shape.
     """
     name = "flash_attn_varlen_qkvpacked_func"
     _check_packing(name, "qkv", qkv, ("T", "3", "H", "D"))

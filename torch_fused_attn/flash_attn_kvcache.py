@@ -57,7 +57,7 @@ def flash_attn_with_kvcache(
         rotary_cos: [num_positions, rotary_dim / 2], floating point, rotary_dim at most D; num_positions at least the cache's
             capacity (S, or max_blocks * block_size), and more by as many tokens as q is longer than k. k is rotated by the
             rows of its positions before it is stored, q by rows ``cache_seqlens + i``, or, if it is neither causal nor has
-            a window shorter than the capacity, all of it by row ``cache_seqlens``. Needs k.
+            a window shorter than the capacity, all of it by row ``cache_seqlens``. Needs k; default: nothing is rotated.
         rotary_sin: as rotary_cos.
         cache_seqlens: how many tokens each sequence has in the cache, new ones not included: an int, or int32 [B] on q's
             device; default: the cache is full. Needed if k is given.
@@ -65,16 +65,17 @@ def flash_attn_with_kvcache(
             given. Not with block_table.
         cache_leftpad: int32 [B], how many tokens at a sequence's beginning are padding that no query sees; positions and
             cache_seqlens count them. Not with block_table. It copies a cache whose sequences do not follow one another
-            in memory, and makes attention read the cache token by token.
-        block_table: int32 [B, max_blocks], the blocks that hold each sequence's tokens; entries beyond them may be -1.
+            in memory, and makes attention read the cache token by token. Default: none.
+        block_table: int32 [B, max_blocks], the blocks that hold each sequence's tokens; entries beyond them may be -1;
+            default: the cache is contiguous.
         softmax_scale: factor on q·k; default 1/sqrt(D).
         causal: hide the keys after each query's position; default False.
         window_size: numbers of keys (before, after) its position that a query sees; -1 (default) = all.
         softcap: soft limit of the scores' magnitude; 0 (default) = none.
         rotary_interleaved: pairs are elements (0, 1), (2, 3), ...; if False (0, rotary_dim / 2), ...; default True.
-        alibi_slopes: fp32 [Hq] or [B, Hq]; ``-slope * distance`` is added to the scores.
+        alibi_slopes: fp32 [Hq] or [B, Hq]; ``-slope * distance`` is added to the scores; default: none.
         num_splits: without effect: how the keys are split over the device is decided for each call.
-        return_softmax_lse: also return the softmax's log-sum-exp.
+        return_softmax_lse: also return the softmax's log-sum-exp; default False.
 
     Returns:
         out [B, Lq, Hq, D] in q's dtype; with ``return_softmax_lse`` (out, lse), lse fp32 [B, Hq, Lq]. A query that sees no

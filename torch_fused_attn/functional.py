@@ -106,16 +106,17 @@ def fused_attention(
         query: [B, Hq, Lq, D], fp32, fp16 or bf16, D from 1 to 256; any strides, but 1 in the last dimension.
         key: [B, Hkv, Lkv, D], query's dtype and device; Hq a multiple of Hkv (grouped-query attention, nothing is copied).
         value: [B, Hkv, Lkv, Dv], Dv from 1 to 256.
-        attn_mask: bool (True where a key takes part) or floating point (added); broadcastable to [B, Hq, Lq, Lkv].
-        is_causal: hide the keys after each query's position.
+        attn_mask: bool (True where a key takes part) or floating point (added); broadcastable to [B, Hq, Lq, Lkv]; default:
+            none.
+        is_causal: hide the keys after each query's position; default False.
         scale: factor on query·key; default 1/sqrt(D).
-        alibi_slopes: fp32 [Hq] or [B, Hq], see :func:`alibi_slopes`.
-        window_left: number of keys before its position that a query sees; -1 = all.
-        window_right: number of keys after it; -1 = all.
-        softcap: soft limit of the scores' magnitude; 0 = none.
-        sinks: [Hq], fp32 or query's dtype: one extra logit a head in the softmax's denominator.
-        causal_alignment: "bottom_right", or "top_left" to place query i at key i for ``is_causal`` and the windows.
-        return_lse: also return the logarithm of the softmax's denominator.
+        alibi_slopes: fp32 [Hq] or [B, Hq], see :func:`alibi_slopes`; default: none.
+        window_left: number of keys before its position that a query sees; -1 (default) = all.
+        window_right: number of keys after it; -1 (default) = all.
+        softcap: soft limit of the scores' magnitude; 0 (default) = none.
+        sinks: [Hq], fp32 or query's dtype: one extra logit a head in the softmax's denominator; default: none.
+        causal_alignment: "bottom_right" (default), or "top_left" to place query i at key i for ``is_causal`` and the windows.
+        return_lse: also return the logarithm of the softmax's denominator; default False.
 
     Returns:
         out [B, Hq, Lq, Dv] in query's dtype; with ``return_lse`` also lse fp32 [B, Hq, Lq], natural logarithm. out is laid
@@ -215,14 +216,14 @@ def fused_attention_varlen(
         cu_seqlens_k: int32 [B + 1], cumulative key lengths, from 0 to Tk.
         max_seqlen_q: no sequence has more queries than this; on MPS the results of those beyond it are not written.
         max_seqlen_k: no sequence has more keys than this.
-        is_causal: as in :func:`fused_attention`; positions are bottom-right aligned in each sequence.
+        is_causal: as in :func:`fused_attention`, default False; positions are bottom-right aligned in each sequence.
         scale: factor on query·key; default 1/sqrt(D).
-        alibi_slopes: fp32 [Hq] or [B, Hq].
-        window_left: number of keys before its position that a query sees; -1 = all.
-        window_right: number of keys after it; -1 = all.
-        softcap: soft limit of the scores' magnitude; 0 = none.
-        sinks: [Hq], fp32 or query's dtype.
-        return_lse: also return the logarithm of the softmax's denominator.
+        alibi_slopes: fp32 [Hq] or [B, Hq]; default: none.
+        window_left: number of keys before its position that a query sees; -1 (default) = all.
+        window_right: number of keys after it; -1 (default) = all.
+        softcap: soft limit of the scores' magnitude; 0 (default) = none.
+        sinks: [Hq], fp32 or query's dtype; default: none.
+        return_lse: also return the logarithm of the softmax's denominator; default False.
 
     Returns:
         out [Tq, Hq, D] in query's dtype; with ``return_lse`` also lse fp32 [Hq, Tq], natural logarithm.
@@ -321,14 +322,14 @@ def fused_attention_paged(
         seqused_k: int32 [B], keys in the cache, the new ones included.
         cu_seqlens_q: int32 [B + 1], cumulative numbers of new tokens, from 0 to Tq.
         max_seqlen_q: no sequence has more new tokens than this; on MPS the results of those beyond it are not written.
-        is_causal: as in :func:`fused_attention`; positions are bottom-right aligned in each sequence.
+        is_causal: as in :func:`fused_attention`, default False; positions are bottom-right aligned in each sequence.
         scale: factor on query·key; default 1/sqrt(D).
-        alibi_slopes: fp32 [Hq] or [B, Hq].
-        window_left: number of keys before its position that a query sees; -1 = all.
-        window_right: number of keys after it; -1 = all.
-        softcap: soft limit of the scores' magnitude; 0 = none.
-        sinks: [Hq], fp32 or query's dtype.
-        return_lse: also return the logarithm of the softmax's denominator.
+        alibi_slopes: fp32 [Hq] or [B, Hq]; default: none.
+        window_left: number of keys before its position that a query sees; -1 (default) = all.
+        window_right: number of keys after it; -1 (default) = all.
+        softcap: soft limit of the scores' magnitude; 0 (default) = none.
+        sinks: [Hq], fp32 or query's dtype; default: none.
+        return_lse: also return the logarithm of the softmax's denominator; default False.
 
     Returns:
         out [Tq, Hq, D] in query's dtype; with ``return_lse`` also lse fp32 [Hq, Tq], natural logarithm.

@@ -84,15 +84,18 @@ class FusedAttention(ScoreOptions):
         is_causal: hide the keys after each query's position; default False.
         scale: factor on query·key; default 1/sqrt(D).
         alibi_slopes: fp32 [Hq] or [B, Hq], copied into a non-persistent buffer, which stays fp32 under ``.half()`` and
-            ``.to(dtype)``.
+            ``.to(dtype)``; default: none.
         window_left: number of keys before its position that a query sees; -1 (default) = all.
         window_right: number of keys after it; -1 (default) = all.
         softcap: soft limit of the scores' magnitude; 0 (default) = none.
-        sinks: [Hq], fp32 or query's dtype, copied into a parameter that asks for no gradient; in the ``state_dict``.
+        sinks: [Hq], fp32 or query's dtype, copied into a parameter that asks for no gradient; in the ``state_dict``;
+            default: none.
         causal_alignment: "bottom_right" (default) or "top_left".
 
     Raises:
         TypeError: ``alibi_slopes`` or ``sinks`` is neither a Tensor nor None.
+
+    Source: as :func:`torch_fused_attn.fused_attention`.
     """
 
     def __init__(
@@ -132,8 +135,9 @@ class FusedAttention(ScoreOptions):
             query: [B, Hq, Lq, D], fp32, fp16 or bf16.
             key: [B, Hkv, Lkv, D], query's dtype and device; Hq a multiple of Hkv.
             value: [B, Hkv, Lkv, Dv].
-            attn_mask: bool (True where a key takes part) or floating point (added); broadcastable to [B, Hq, Lq, Lkv].
-            return_lse: also return the logarithm of the softmax's denominator.
+            attn_mask: bool (True where a key takes part) or floating point (added); broadcastable to [B, Hq, Lq, Lkv];
+                default: none.
+            return_lse: also return the logarithm of the softmax's denominator; default False.
 
         Returns:
             out [B, Hq, Lq, Dv]; with ``return_lse`` also lse fp32 [B, Hq, Lq].

@@ -30,11 +30,13 @@ class FusedMultiheadAttention(ScoreOptions):
         kdim: elements of a token in key; default ``embed_dim``.
         vdim: elements of a token in value; default ``embed_dim``.
         batch_first: tensors are [B, L, E]; default False: [L, B, E].
-        alibi_slopes: fp32 [num_heads] or [B, num_heads], see :func:`torch_fused_attn.alibi_slopes`; stays fp32.
+        alibi_slopes: fp32 [num_heads] or [B, num_heads], see :func:`torch_fused_attn.alibi_slopes`; stays fp32;
+            default: none.
         window_left: number of keys before its position that a query sees; -1 (default) = all.
         window_right: number of keys after it; -1 (default) = all.
         softcap: soft limit of the scores' magnitude; 0 (default) = none.
-        sinks: [num_heads], one extra logit a head in the softmax's denominator; part of the ``state_dict``.
+        sinks: [num_heads], one extra logit a head in the softmax's denominator; part of the ``state_dict``;
+            default: none.
         dropout: what the weights were trained with. Nothing is dropped in eval mode, as in ``nn.MultiheadAttention``;
             in training mode a value other than 0 (default) makes ``forward`` raise.
         device: where the parameters live; default: torch's current default device.
@@ -43,6 +45,9 @@ class FusedMultiheadAttention(ScoreOptions):
     Raises:
         TypeError: ``alibi_slopes`` or ``sinks`` is neither a Tensor nor None.
         ValueError: the sizes do not fit each other.
+
+    Source: A. Vaswani et al., "Attention Is All You Need", 2017, section 3.2.2, as ``nn.MultiheadAttention`` has it;
+    grouped-query attention: J. Ainslie et al., "GQA", 2023, section 2.
     """
 
     # nn.TransformerEncoderLayer asks for it. False is what keeps the layer's own fused inference path from taking the
@@ -113,6 +118,9 @@ class FusedMultiheadAttention(ScoreOptions):
         Args:
             mha: the module to convert; it is left as it is.
 
+        Returns:
+            The module, on the device and with the dtype of ``mha``.
+
         Raises:
             TypeError: ``mha`` is no ``nn.MultiheadAttention``.
             ValueError: ``mha`` was made with ``add_bias_kv`` or ``add_zero_attn``.
@@ -179,20 +187,20 @@ class FusedMultiheadAttention(ScoreOptions):
         the scores. Give ``key_padding_mask``, ``attn_mask``, or both.
 
         Args:
-            query: [L, B, E], with ``batch_first`` [B, L, E], or without a batch [L, E].
+            query: [L, B, E], with ``batch_first`` [B, L, E], or without a batch [L, E]; the parameters' dtype.
             key: [S, B, kdim], [B, S, kdim] or [S, kdim]; default: query. When query, key and value are the same tensor,
                 one matrix product projects all three.
-            value: [S, B, vdim], [B, S, vdim] or [S, vdim]; given if and only if key is.
-            key_padding_mask: [B, S], without a batch [S].
+            value: [S, B, vdim], [B, S, vdim] or [S, vdim]; given if and only if key is; default: query.
+            key_padding_mask: [B, S], without a batch [S]; default: none.
             need_weights: must be False, which is the default here, unlike in ``nn.MultiheadAttention``.
-            attn_mask: [L, S] or [B * num_heads, L, S].
+            attn_mask: [L, S] or [B * num_heads, L, S]; default: none.
             average_attn_weights: without effect, there for the signature's sake.
-            is_causal: hide the keys after each query's position, with or without ``attn_mask``; when L and S differ,
-                positions are bottom-right aligned, as in :func:`torch_fused_attn.fused_attention`.
+            is_causal: hide the keys after each query's position, with or without ``attn_mask``; default False. When L and
+                S differ, positions are bottom-right aligned, as in :func:`torch_fused_attn.fused_attention`.
             kv_cache: one layer of a :class:`torch_fused_attn.PagedBatch`. Query's keys and values are stored there,
                 then query attends, causally, to all tokens of its sequences. Query is packed, [T, E], the sequences in
                 the batch's order, or [B, L, E] ([L, B, E] without ``batch_first``) if every sequence gains L tokens.
-                Key, value and masks must be None.
+                Key, value and masks must be None. Default: none.
 
         Returns:
             out, shaped as query, and None in the place of the attention weights.

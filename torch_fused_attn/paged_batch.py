@@ -1,4 +1,7 @@
-"""The tensors of one step over a paged key/value cache, and what a layer of a model does with them."""
+"""The tensors of one step over a paged key/value cache, and what a layer of a model does with them.
+
+Source: W. Kwon et al., "PagedAttention", SOSP 2023, section 4; the layout of the tensors is FlashAttention's.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -41,6 +44,9 @@ class PagedBatch:
 
         Args:
             index: from 0 to num_layers - 1.
+
+        Returns:
+            The layer, whose tensors are views of the cache.
 
         Raises:
             IndexError: there is no such layer.

@@ -163,6 +163,12 @@ class PagedKVCache:
     def length(self, sequence_id: int) -> int:
         """Return the number of tokens of a sequence, reserved ones included.
 
+        Args:
+            sequence_id: the sequence.
+
+        Returns:
+            The number of tokens.
+
         Raises:
             ValueError: there is no such sequence.
         """
@@ -177,6 +183,12 @@ class PagedKVCache:
 
         Write the reserved tokens of a sequence before you fork it: what is written later may reach only one of the two.
 
+        Args:
+            sequence_id: the sequence whose tokens the new one has.
+
+        Returns:
+            The id of the new sequence.
+
         Raises:
             ValueError: there is no such sequence.
         """
@@ -186,6 +198,9 @@ class PagedKVCache:
 
     def free(self, sequence_id: int) -> None:
         """End a sequence; blocks that no other sequence shares become free.
+
+        Args:
+            sequence_id: the sequence.
 
         Raises:
             ValueError: there is no such sequence.

@@ -29,7 +29,12 @@ __all__ = ["REASONS", "Counts", "counts", "disable", "enable", "enabled", "reset
 
 
 class Counts(NamedTuple):
-    """Numbers of calls since :func:`reset_counts`: how many were fused, and how many went to stock for each reason."""
+    """Numbers of calls since :func:`reset_counts`.
+
+    Attributes:
+        fused: how many went to the fused operators.
+        stock: how many went to the function that was there before, by the reason, a key of ``REASONS``.
+    """
 
     fused: int
     stock: dict[str, int]

@@ -49,6 +49,20 @@ class SwappedMultiheadAttention(FusedMultiheadAttention):
         ``is_causal`` says that ``attn_mask`` is the causal mask, aligned at the top left, and must come with it. Where
         query and key are equally long, the mask is then not read at all; otherwise the hint is of no use.
 
+        Args:
+            query: [L, B, E], with ``batch_first`` [B, L, E], or without a batch [L, E]; the parameters' dtype.
+            key: [S, B, kdim], [B, S, kdim] or [S, kdim]; default: query.
+            value: [S, B, vdim], [B, S, vdim] or [S, vdim]; given if and only if key is; default: query.
+            key_padding_mask: [B, S], without a batch [S], True = hidden; default: none.
+            need_weights: must be False, which is the default here.
+            attn_mask: [L, S] or [B * num_heads, L, S], bool (True = hidden) or floating point (added); default: none.
+            average_attn_weights: without effect, there for the signature's sake.
+            is_causal: ``attn_mask`` is the causal mask; default False.
+            kv_cache: as for :meth:`FusedMultiheadAttention.forward`; default: none.
+
+        Returns:
+            out, shaped as query, and None in the place of the attention weights.
+
         Raises:
             RuntimeError: ``is_causal`` without ``attn_mask``, or as :class:`FusedMultiheadAttention`.
             ValueError: as :class:`FusedMultiheadAttention`.
