@@ -113,19 +113,24 @@ def _key(call: Call, root: Path, torch: TorchWheel, files: Iterable[Path]) -> st
     return cache.digest(RECIPE, sdk.key(), str(torch.folder), call.deployment_target, *words, *OURS, *parts)
 
 
+#: A source's suffix, and the language that a precompiled header for it is in.
+_HEADER_LANGUAGES = {".cpp": "c++-header", ".mm": "objective-c++-header"}
+
+
 def _precompiled(call: Call, torch: TorchWheel, header: str) -> Path:
     """Return one of torch's headers as a precompiled one, for the files that are compiled with the words of this call."""
+    language = _HEADER_LANGUAGES[source_of(call).suffix]
 
     def build(folder: Path) -> None:
         command = compiler_command(call)
         # The cache's files keep their content, not their times.
         command += ["-Xclang", "-fno-pch-timestamp", "-fpch-instantiate-templates"]
-        command += ["-x", "c++-header", torch.folder / "include" / header]
+        command += ["-x", language, torch.folder / "include" / header]
         _run([*command, "-o", folder / "header.pch"], call, f"torch's {header} does not compile for macOS")
 
     # The checkout's own folder of headers is named by a word, and nothing in it is read.
     words = [word for word in compiler_words(call) if not word.startswith("-I")]
-    key = cache.digest(RECIPE, sdk.key(), str(torch.folder), header, call.deployment_target, *words, *OURS)
+    key = cache.digest(RECIPE, sdk.key(), str(torch.folder), language, header, call.deployment_target, *words, *OURS)
     return cache.entry("macos_precompiled", key, build) / "header.pch"
 
 
@@ -148,7 +153,7 @@ def compile_one(call: Call, root: Path, torch: TorchWheel) -> Path:
         command = compiler_command(call)
         # Only what the file includes anyway: a missing include stays one.
         headers = [name for name in PRECOMPILED if name in files.foreign]
-        if headers and source.suffix == ".cpp":
+        if headers:
             command += ["-include-pch", _precompiled(call, torch, headers[0])]
         name = source.relative_to(root)
         _run([*command, "-c", source, "-o", folder / "object.o"], call, f"{name} does not compile for macOS")
