@@ -88,24 +88,64 @@ inline StepRange steps_of_split(const constant AttentionParams& params, KeyRange
   return {uint(min(begin, ulong(end))), uint(min(begin + share, ulong(end)))};
 }
 
-/// Where the rows of a tile of `keys` are: found once where the tile is an even run, else row by row.
-template <uint keys> struct TileRows {
+/// Where the rows of a tile of `keys` are. A tile begins at a multiple of its size, so it is an even run, or two or
+/// four of them, if blocks are multiples of such a part: then the table is looked up once for each run, by all lanes
+/// together. Else it is looked up row by row. `together`: rows that are read at once, all of one run.
+template <uint keys, uint together = keys> struct TileRows {
+  static constexpr constant uint kMaxRuns = 4;
   KvSource source;
   uint first_key;
-  RowPlace run;
+  RowPlace runs[kMaxRuns];
+
+  /// Keys of a run; 0 where there are none. A constant of the pipeline, as what follows from it is.
+  static uint run_keys() {
+    return KvSource::has_runs_of(keys)                                   ? keys
+           : keys / 2 % together == 0 && KvSource::has_runs_of(keys / 2) ? keys / 2
+           : keys / 4 % together == 0 && KvSource::has_runs_of(keys / 4) ? keys / 4
+                                                                         : 0;
+  }
+  static bool has_runs() { return run_keys() != 0; }
+  static bool has_run(uint number) { return number * run_keys() < keys; }
 
   TileRows(const thread KvSource& kv_source, uint first) : source(kv_source) {
     first_key = first;
-    if (KvSource::has_runs_of(keys)) {
-      run = source.place(first_key);
+    if (has_runs()) {
+#pragma unroll
+      for (uint n = 0; n < kMaxRuns; ++n) {
+        if (has_run(n)) {
+          // The table may end before the tile does: nobody sees those keys, so that any place will do.
+          const uint key = first_key + n * run_keys();
+          runs[n] = source.place(n == 0 ? key : min(key, source.len_k - 1));
+        }
+      }
     }
   }
-  /// Row first_key + i, which must be below len_k unless the tile is a run.
-  RowPlace place(uint i) const {
-    if (KvSource::has_runs_of(keys)) {
-      return {run.key + i * source.key_row, run.value + i * source.value_row, run.exists};
+  /// Whether some run has no block. Where there are none, each row says so itself.
+  bool lacks_a_run() const {
+    bool lacks = false;
+    if (has_runs()) {
+#pragma unroll
+      for (uint n = 0; n < kMaxRuns; ++n) {
+        lacks = lacks || (has_run(n) && !runs[n].exists);
+      }
     }
-    return source.place(first_key + i);
+    return lacks;
+  }
+  /// Row first_key + i, below len_k unless there are runs. `first` is the first of the rows that are read at once: the
+  /// same for all lanes, and a constant once loops are unrolled.
+  RowPlace place(uint i, uint first = 0) const {
+    if (!has_runs()) {
+      return source.place(first_key + i);
+    }
+    RowPlace run = runs[0];
+#pragma unroll
+    for (uint n = 1; n < kMaxRuns; ++n) {
+      if (has_run(n) && first >= n * run_keys()) { // no index: what is indexed at run time is not in registers
+        run = runs[n];
+      }
+    }
+    const uint row = i - first / run_keys() * run_keys();
+    return {run.key + row * source.key_row, run.value + row * source.value_row, run.exists};
   }
 };
 

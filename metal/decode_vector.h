@@ -38,8 +38,9 @@ struct RowNumbers {
 
 /// A simdgroup's tile of keys.
 struct VectorTile {
+  typedef TileRows<kKeyTile, kKeysAtOnce> Rows;
   const device Element *keys, *values;
-  TileRows<kKeyTile> rows;
+  Rows rows;
   KeyRange visible; ///< outside of it, nothing is read
   uint lane;
 
@@ -51,27 +52,35 @@ struct VectorTile {
     visible = visible_keys;
     lane = lane_index;
   }
-  /// Whether some row may see the tile's key. A whole tile has no others.
+  /// Whether some row may see the tile's key. A whole tile has no others, and no run that lacks its block: no load of
+  /// it waits for a branch. In other tiles a load has one branch, not one in another: those took as many registers
+  /// again.
   template <bool whole> bool reads(uint key) const {
     return whole || (rows.first_key + key >= visible.begin && rows.first_key + key < visible.end);
   }
   template <bool whole> Wide key_part(uint step, uint vector) const {
     const uint key = KeyLayout::key(step, lane);
-    if (reads<whole>(key) && KeyLayout::has(vector, lane)) {
-      const RowPlace place = rows.place(key);
-      if (place.exists) {
-        return Wide::load(keys + place.key + KeyLayout::column(vector, lane));
-      }
+    bool is_read = reads<whole>(key) && KeyLayout::has(vector, lane);
+    RowPlace place = {};
+    if (Rows::has_runs() || is_read) {
+      place = rows.place(key, KeyLayout::first_key(step));
+      is_read = is_read && ((whole && Rows::has_runs()) || place.exists);
+    }
+    if (is_read) {
+      return Wide::load(keys + KeyLayout::column(vector, lane) + place.key);
     }
     return Wide::zero();
   }
   template <bool whole> Wide value_part(uint step, uint vector) const {
     const uint key = ValueLayout::key(step, lane);
-    if (reads<whole>(key) && ValueLayout::has(vector, lane)) {
-      const RowPlace place = rows.place(key);
-      if (place.exists) {
-        return Wide::load(values + place.value + ValueLayout::column(vector, lane));
-      }
+    bool is_read = reads<whole>(key) && ValueLayout::has(vector, lane);
+    RowPlace place = {};
+    if (Rows::has_runs() || is_read) {
+      place = rows.place(key, ValueLayout::first_key(step));
+      is_read = is_read && ((whole && Rows::has_runs()) || place.exists);
+    }
+    if (is_read) {
+      return Wide::load(values + ValueLayout::column(vector, lane) + place.value);
     }
     return Wide::zero();
   }
@@ -310,7 +319,7 @@ inline void decode_rows(const thread DecodeInputs& inputs, const constant Attent
     const KeyRange keys = {index * kKeyTile, (index + 1) * kKeyTile};
     const VectorTile tile(inputs.key, inputs.value, source, keys.begin, visible, lane);
     const bool has_edge = has_mask || !rules.sees_all(0, task.tokens(), keys);
-    if (keys.begin >= visible.begin && keys.end <= visible.end) {
+    if (keys.begin >= visible.begin && keys.end <= visible.end && !tile.rows.lacks_a_run()) {
       add_tile<true>(sums, tile, queries, rules, row_rules, has_edge);
     } else {
       add_tile<false>(sums, tile, queries, rules, row_rules, has_edge);

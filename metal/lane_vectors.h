@@ -32,8 +32,9 @@ template <uint width> struct Layout {
                      : 0;
   static_assert(kKeyTile % kKeys == 0 && kKeyTile <= kLanes, "a tile is several whole loads, and no more than 32 keys");
 
-  /// The key of the tile that a lane loads in a step.
+  /// The key of the tile that a lane loads in a step, and the first one that any lane does.
   static uint key(uint step, uint lane) { return step * kKeys + lane / kKeyLanes; }
+  static uint first_key(uint step) { return step * kKeys; }
   static uint column(uint vector, uint lane) { return (vector * kKeyLanes + lane % kKeyLanes) * kLoadElements; }
   static bool has(uint vector, uint lane) {
     return kLoads == kVectors * kKeyLanes || vector * kKeyLanes + lane % kKeyLanes < kLoads;
@@ -44,6 +45,8 @@ template <uint width> struct Layout {
 };
 typedef Layout<kHeadDim> KeyLayout;
 typedef Layout<kHeadDimV> ValueLayout;
+/// Rows of keys or of values that a simdgroup reads at once: the more of the two.
+constant constexpr uint kKeysAtOnce = KeyLayout::kKeys > ValueLayout::kKeys ? KeyLayout::kKeys : ValueLayout::kKeys;
 constant constexpr uint kScoreCopies = kLanes / kKeyTile; ///< lanes that have the same key's score
 
 constant constexpr uint kLoadQuads = kLoadElements / 4;

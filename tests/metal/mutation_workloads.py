@@ -12,7 +12,7 @@ import test_prefill_counts
 import test_reduce
 from launch import Tiles
 from prefill_cases import BFLOAT, DIRECT, FLOAT, HALF, STAGED
-from test_decode import MATRIX, TWO_TILES, VECTOR, Form
+from test_decode import LONG_VECTOR, MATRIX, TWO_TILES, VECTOR, Form
 
 #: Of decode, whose staged form has the same name as prefill's.
 STAGED_MATRIX = test_decode.STAGED
@@ -146,6 +146,10 @@ WORKLOADS: dict[str, Callable[[], None]] = {
         "prefill", 17
     ),
     **_decode("vector", VECTOR),
+    "vector, runs": lambda: test_decode.test_blocks_of_a_long_tile(16),
+    "vector, no block in a tile": lambda: test_decode.test_entries_that_name_no_block_are_zeros(LONG_VECTOR, 8),
+    "vector, no block among rows": lambda: test_decode.test_entries_that_name_no_block_are_zeros(VECTOR, 17),
+    "vector, end of the table": lambda: test_decode.test_the_table_ends_inside_of_a_tile(8, 3),
     **_decode("matrix", MATRIX),
     **_decode("two matrices", TWO_TILES),
     **_decode("staged matrix", STAGED_MATRIX),

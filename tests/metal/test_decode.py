@@ -29,6 +29,8 @@ class Form(NamedTuple):
 
 
 VECTOR = Form("vector", (4, 2), 2, DecodeTiles(simdgroups=2, key_tile=16))
+#: A tile as planned: one run, two, four, or keys one by one, as blocks are.
+LONG_VECTOR = Form("long_vector", (4, 2), 2, DecodeTiles(simdgroups=2))
 MATRIX = Form("matrix", (6, 2), 2, DecodeTiles(simdgroups=2, key_tile=16))
 TWO_TILES = Form("two_tiles", (10, 2), 3, DecodeTiles(simdgroups=3, key_tile=8, row_tiles=2))
 STAGED = Form("staged", (6, 2), 6, DecodeTiles(simdgroups=6, key_tile=8))
@@ -201,8 +203,10 @@ def sequences_of(form: Form) -> packed_cases.Lengths:
     return ((0, 0), (0, 4), (most, 0), (1, 9), (0, 0), (most, 40), (most - 1, 170), (most, 1))
 
 
-def packed_tensors(form: Form, block_size: int = 0, layout: str = "sliced") -> list[Tensor]:
-    case = packed_cases.PackedCase(HALF, 64, form.heads, sequences_of(form), layout, "", block_size)
+def packed_tensors(
+    form: Form, block_size: int = 0, layout: str = "sliced", sequences: packed_cases.Lengths = ()
+) -> list[Tensor]:
+    case = packed_cases.PackedCase(HALF, 64, form.heads, sequences or sequences_of(form), layout, "", block_size)
     return packed_cases.packed_tensors(case, torch.device("cpu"))
 
 
@@ -222,9 +226,12 @@ def test_packed(form: Form, splits: int, names: str) -> None:
     reference.assert_matches(result.out, result.lse, reference.varlen_attention, *tensors, *ends, **options)
 
 
-def paged(form: Form, block_size: int, layout: str = "separate") -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
-    query, key, value = packed_tensors(form, block_size, "thd")
-    lengths_q, lengths_k = zip(*sequences_of(form), strict=True)
+def paged(
+    form: Form, block_size: int, layout: str = "separate", sequences: packed_cases.Lengths = ()
+) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
+    sequences = sequences or sequences_of(form)
+    query, key, value = packed_tensors(form, block_size, "thd", sequences)
+    lengths_q, lengths_k = zip(*sequences, strict=True)
     cache = packed_cases.paged_cache(key, value, lengths_k, block_size, layout)
     ends = packed_cases.ends(lengths_q, torch.device("cpu"))
     where = {"block_table": cache.block_table, "seqused_k": cache.seqused_k}
@@ -251,6 +258,26 @@ def test_paged(form: Form, block_size: int, names: str) -> None:
     assert_paged(result, tensors, ends, where, **options)
 
 
+@pytest.mark.parametrize("block_size", [1, 4, 5, 8, 16, 24, 32, 40, 64])
+def test_blocks_of_a_long_tile(block_size: int) -> None:
+    """Tiles that are one run, two, four, and none, because blocks are too short or their runs begin anywhere."""
+    tensors, ends, where = paged(LONG_VECTOR, block_size)
+    dispatch = {"tiles": LONG_VECTOR.tiles, "check": True, "schedule": metalsim.ALL_SCHEDULES}
+    result = decode(*tensors, splits=2, cu_seqlens_q=ends, is_causal=True, **dispatch, **where)
+    assert_paged(result, tensors, ends, where, is_causal=True)
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3, 5])
+@pytest.mark.parametrize("block_size", [8, 16, 24])
+def test_the_table_ends_inside_of_a_tile(block_size: int, blocks: int) -> None:
+    """The last sequence's row of the table is full, and there is nothing behind it."""
+    sequences = ((2, 3), (2, block_size * blocks))
+    tensors, ends, where = paged(LONG_VECTOR, block_size, sequences=sequences)
+    where["block_table"] = where["block_table"][:, :blocks].contiguous()
+    result = decode(*tensors, tiles=LONG_VECTOR.tiles, check=True, cu_seqlens_q=ends, **where)
+    assert_paged(result, tensors, ends, where)
+
+
 @pytest.mark.parametrize("block_size", [8, 17])
 @pytest.mark.parametrize("form", FORMS, ids=str)
 def test_blocks_behind_every_window(form: Form, block_size: int) -> None:
@@ -267,9 +294,10 @@ def test_blocks_behind_every_window(form: Form, block_size: int) -> None:
     assert_paged(result, tensors, ends, where, **options)
 
 
-@pytest.mark.parametrize("block_size", [16, 17])
-@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("block_size", [8, 16, 17])
+@pytest.mark.parametrize("form", [*FORMS, LONG_VECTOR], ids=str)
 def test_entries_that_name_no_block_are_zeros(form: Form, block_size: int) -> None:
+    """Among them a run of a tile whose other runs are there."""
     tensors, ends, where = paged(form, block_size)
     where["block_table"][6, 1] = -1
     result = decode(*tensors, tiles=form.tiles, splits=2, check=True, cu_seqlens_q=ends, **where)

@@ -139,6 +139,36 @@ def test_vectors(rows: int, head_dim: int) -> None:
     assert_few_bank_conflicts(counts)
 
 
+LONG_TILE = 32  #: keys of a simdgroup's step, as planned for vectors
+
+
+@pytest.mark.parametrize(("block_size", "lookups"), [(8, 4), (16, 2), (24, 4), (32, 1), (48, 2), (64, 1), (17, 32)])
+@pytest.mark.parametrize("rows", [1, 4])
+def test_the_table_is_looked_up_once_for_each_run(rows: int, block_size: int, lookups: int) -> None:
+    """A run is what lies in one block; where blocks do not fit tiles, each of the 2 * 16 loads of a tile looks it up."""
+    keys = 3 * LONG_TILE * (1 if LONG_TILE % block_size == 0 else block_size)
+    splits = 2 if keys < 1000 else 4
+    paged, contiguous = (count(rows, keys, 128, block_size=size, splits=splits).run.counts for size in (block_size, 0))
+    tiles = keys // LONG_TILE
+    table = paged.device[numbers()["kBlockTableBuffer"]]
+    assert table.load_instructions == table.load_transactions == tiles * lookups
+    if lookups < LONG_TILE:
+        # Lanes of a whole tile branch for its runs at most, and for none of its loads.
+        more = paged.operations["branch"] - contiguous.operations["branch"]
+        assert more <= tiles * LANES * (1 + lookups)
+
+
+@pytest.mark.parametrize("chip", ["M1 Max", "M4 Pro"])
+@pytest.mark.parametrize(("rows", "head_dim"), [(1, 64), (1, 128), (4, 128)])
+def test_paging_costs_vectors_little(rows: int, head_dim: int, chip: str) -> None:
+    """Modelled, never run: what kernels do besides waiting for the DRAM."""
+    paged, contiguous = (
+        model.estimate(count(rows, 2048, head_dim, block_size=size).run.counts, chip, dram_bytes=0).seconds
+        for size in (16, 0)
+    )
+    assert paged <= 1.03 * contiguous
+
+
 def assert_few_bank_conflicts(counts: Counts) -> None:
     """Assert that lines of the source take the cycles that their bytes need, 128 in a cycle, or one an access."""
     lines = [line for line in counts.lines if line.space == "threadgroup"]

@@ -81,7 +81,12 @@ def sizes_of(case: Case) -> Sizes:
     lengths = (main, edge)
     if case.source != "dense":
         lengths = ((0, 0), (0, 4), (min(tokens, 5), 0), (1, 1), edge, (0, 0), short, main)
-    block_size = {"": 0, "runs": tile * generator.choice([1, 2]), "fragments": 8, "any": generator.choice([1, 5, 17])}
+    block_size = {
+        "": 0,
+        "runs": tile * generator.choice([1, 2]),
+        "any": generator.choice([1, 5, 17]),
+        "fragments": generator.choice([8, max(tile // 2, 8)]),
+    }
     return Sizes(heads, head_dims, lengths, block_size[case.blocks])
 
 
