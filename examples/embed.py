@@ -31,6 +31,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from command_line import check_device, whole
 from minilm import Encoder, check_packages, embed_packed, embed_padded, load_encoder, tokenize
 from torch import Tensor
 
@@ -221,18 +222,12 @@ def print_comparison(measurements: Mapping[str, Measurement], lengths: Sequence[
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's options, or end the program with one sentence that says what is wrong with them."""
-
-    def positive(text: str) -> int:
-        if not text.isdecimal() or int(text) < 1:
-            raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, but was {text!r}")
-        return int(text)
-
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("question", nargs="?", default=DEFAULT_QUESTION, help="what to look for")
-    parser.add_argument("--top", type=positive, default=3, metavar="N", help="number of paragraphs to show")
-    parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="number of texts in a batch")
+    parser.add_argument("--top", type=whole(1), default=3, metavar="N", help="number of paragraphs to show")
+    parser.add_argument("--batch-size", type=whole(1), default=32, metavar="N", help="number of texts in a batch")
     parser.add_argument(
         "--batching", choices=["padded", "packed", "both"], default="both", help="fused variants to compare with stock"
     )
@@ -241,10 +236,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of weights and activations"
     )
     arguments = parser.parse_args(argv)
-    try:
-        torch.empty(0, device=arguments.device)
-    except RuntimeError:
-        parser.error(f"--device: this torch has no {arguments.device} device: leave the option out to run on the CPU")
+    check_device(parser, arguments.device)
     return arguments
 
 

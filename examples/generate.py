@@ -13,11 +13,12 @@ import importlib.util
 import math
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from command_line import check_device, whole
 from continuous_batching import Batcher, Continuation, first_difference
 from tiny_lm import END, WEIGHTS, TinyLM, decode, encode, load
 
@@ -134,14 +135,6 @@ def check_packages() -> None:
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's options, or end the program with one sentence that says what is wrong with them."""
 
-    def whole(minimum: int) -> Callable[[str], int]:
-        def convert(text: str) -> int:
-            if not text.isdecimal() or int(text) < minimum:
-                raise argparse.ArgumentTypeError(f"must be a whole number from {minimum} up, but was {text!r}")
-            return int(text)
-
-        return convert
-
     def not_negative(text: str) -> float:
         try:
             number = float(text)
@@ -200,10 +193,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         )
     if not arguments.weights.exists():
         parser.error(f"--weights: there is no file {arguments.weights}: examples/train_tiny_lm.py makes one")
-    try:
-        torch.empty(0, device=arguments.device)
-    except RuntimeError:
-        parser.error(f"--device: this torch has no {arguments.device} device: leave the option out to run on the CPU")
+    check_device(parser, arguments.device)
     return arguments
 
 

@@ -28,6 +28,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from command_line import check_device, whole
 from tiny_lm import END, Attend, Config, TinyLM, encode
 from torch import Tensor, nn
 
@@ -296,19 +297,13 @@ TRAINING_OPTIONS = ("steps", "batch_size", "context", "learning_rate", "weight_d
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's options, or end the program with one sentence that says what is wrong with them."""
-
-    def positive(text: str) -> int:
-        if not text.isdecimal() or int(text) < 1:
-            raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, but was {text!r}")
-        return int(text)
-
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--device", choices=["cpu", "cuda", "mps"], default="cpu", help="where to train")
-    parser.add_argument("--steps", type=positive, default=1700, help="number of batches")
-    parser.add_argument("--batch-size", type=positive, default=64, help="windows of text in a batch")
-    parser.add_argument("--context", type=positive, default=512, help="tokens in a window")
+    parser.add_argument("--steps", type=whole(1), default=1700, help="number of batches")
+    parser.add_argument("--batch-size", type=whole(1), default=64, help="windows of text in a batch")
+    parser.add_argument("--context", type=whole(1), default=512, help="tokens in a window")
     parser.add_argument("--learning-rate", type=float, default=4e-3, help="of AdamW, at its highest")
     parser.add_argument("--weight-decay", type=float, default=0.3, help="of AdamW, for matrices")
     parser.add_argument("--dropout", type=float, default=0.2, help="on attention's weights and what layers add")
@@ -319,10 +314,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     arguments = parser.parse_args(argv)
     arguments.command = sys.argv[1:] if argv is None else list(argv)
-    try:
-        torch.empty(0, device=arguments.device)
-    except (RuntimeError, AssertionError):
-        parser.error(f"--device: this torch has no {arguments.device} device: leave the option out to train on the CPU")
+    check_device(parser, arguments.device)
     return arguments
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from metalsim import counts, native
+from metalsim.bindings import buffers_of, check_threadgroup_memory
 from metalsim.buffers import Buffer, Contents, GuardedCopies, Span, check_span, first_difference, span_of
 from metalsim.counts import Counts
 from metalsim.errors import Finding, MetalsimError, OrderDependenceError, ValidationError, check_error
@@ -83,26 +84,9 @@ def _grid(
 def _threadgroup_memory(pipeline: "Pipeline", given: Mapping[int, int]) -> list[int]:
     """Return the bytes of each [[threadgroup(n)]], checked against the kernel and the limit."""
     lengths = [0] * native.MAX_BINDINGS
-    wanted = {a.index: a for a in pipeline.arguments if a.kind == native.THREADGROUP_MEMORY_ARGUMENT and a.is_used}
-    for index, argument in wanted.items():
-        if given.get(index, 0) <= 0:
-            raise ValidationError(
-                f"kernel '{pipeline.name}': threadgroup memory {index} ('{argument.name}') has no length: "
-                f"pass threadgroup_memory={{{index}: bytes}}"
-            )
+    check_threadgroup_memory(pipeline.name, pipeline.arguments, pipeline.static_threadgroup_memory_length, given)
     for index, length in given.items():
-        if index not in wanted:
-            known = ", ".join(map(str, wanted)) or "none"
-            raise ValidationError(f"kernel '{pipeline.name}' has no [[threadgroup({index})]]; it has {known}")
-        if length % 16 != 0:
-            raise ValidationError(f"threadgroup memory {index} must be a multiple of 16 bytes, but is {length}")
         lengths[index] = length
-    static = pipeline.static_threadgroup_memory_length
-    if static + sum(lengths) > native.THREADGROUP_MEMORY:
-        raise ValidationError(
-            f"kernel '{pipeline.name}' needs {static + sum(lengths):,} bytes of threadgroup memory ({static:,} of its own "
-            f"and {sum(lengths):,} of this dispatch), but a threadgroup has {native.THREADGROUP_MEMORY:,}"
-        )
     return lengths
 
 
@@ -138,11 +122,7 @@ def run_dispatch(
     lengths = _threadgroup_memory(pipeline, threadgroup_memory)
     schedules = schedules_of(schedule)
     spans = {index: span_of(index, buffer) for index, buffer in buffers.items()}
-    known = {argument.index: argument for argument in pipeline.arguments if argument.kind == native.BUFFER}
-    for index in spans:
-        if index not in known:
-            names = ", ".join(f"{a.index} ('{a.name}')" for a in known.values()) or "none"
-            raise ValidationError(f"kernel '{pipeline.name}' has no [[buffer({index})]]; it has {names}")
+    known = buffers_of(pipeline.name, pipeline.arguments, spans)
     for argument in known.values():
         if argument.is_used:
             check_span(argument, spans.get(argument.index), pipeline.name)

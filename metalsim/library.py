@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from metalsim import compiler, native, toolchain
+from metalsim.bindings import check_declared_memory
 from metalsim.buffers import Buffer
 from metalsim.compiler import ConstantValue
 from metalsim.dispatch import Run, Schedule, run_dispatch
@@ -173,12 +174,7 @@ class Pipeline:
 
     def validated(self) -> "Pipeline":
         """Return the pipeline itself, or raise a ValidationError if its variables need too much threadgroup memory."""
-        used = self.static_threadgroup_memory_length
-        if used > native.THREADGROUP_MEMORY:
-            raise ValidationError(
-                f"kernel '{self.name}' declares {used:,} bytes of threadgroup memory, but a threadgroup has "
-                f"{native.THREADGROUP_MEMORY:,}: make its tiles smaller, or its element type"
-            )
+        check_declared_memory(self.name, self.static_threadgroup_memory_length)
         return self
 
     def kernel(self, flavour: Flavour) -> native.Kernel:

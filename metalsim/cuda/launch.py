@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from metalsim import native
+from metalsim.bindings import buffers_of, check_declared_memory, check_threadgroup_memory
 from metalsim.buffers import Span, check_span
 from metalsim.cuda import driver
 from metalsim.cuda.image import ENTRY, Image
@@ -109,12 +110,7 @@ class Pipeline:
 
     def validated(self) -> "Pipeline":
         """Return the pipeline itself, or raise a ValidationError if its variables need too much threadgroup memory."""
-        used = self.static_threadgroup_memory_length
-        if used > native.THREADGROUP_MEMORY:
-            raise ValidationError(
-                f"kernel '{self.name}' declares {used:,} bytes of threadgroup memory, but a threadgroup has "
-                f"{native.THREADGROUP_MEMORY:,}: make its tiles smaller, or its element type"
-            )
+        check_declared_memory(self.name, self.static_threadgroup_memory_length)
         return self
 
     @property
@@ -199,37 +195,16 @@ class Pipeline:
 
     def _place_threadgroup_memory(self, given: Mapping[int, int], parameters: _Parameters) -> int:
         """Write the offsets of each [[threadgroup(n)]], and return the bytes of all."""
-        wanted = {a.index: a for a in self.arguments if a.kind == native.THREADGROUP_MEMORY_ARGUMENT and a.is_used}
-        for index, argument in wanted.items():
-            if given.get(index, 0) <= 0:
-                raise ValidationError(
-                    f"kernel '{self.name}': threadgroup memory {index} ('{argument.name}') has no length: "
-                    f"pass threadgroup_memory={{{index}: bytes}}"
-                )
+        check_threadgroup_memory(self.name, self.arguments, self.static_threadgroup_memory_length, given)
         total = 0
         for index, length in given.items():
-            if index not in wanted:
-                known = ", ".join(map(str, wanted)) or "none"
-                raise ValidationError(f"kernel '{self.name}' has no [[threadgroup({index})]]; it has {known}")
-            if length % 16 != 0:
-                raise ValidationError(f"threadgroup memory {index} must be a multiple of 16 bytes, but is {length}")
             parameters.threadgroup_memory[index] = total
             total += length
-        static = self.static_threadgroup_memory_length
-        if static + total > native.THREADGROUP_MEMORY:
-            raise ValidationError(
-                f"kernel '{self.name}' needs {static + total:,} bytes of threadgroup memory ({static:,} of its own "
-                f"and {total:,} of this dispatch), but a threadgroup has {native.THREADGROUP_MEMORY:,}"
-            )
         return total
 
     def _place_buffers(self, buffers: Mapping[int, Buffer], parameters: _Parameters) -> list[Any]:
         """Write the buffers' addresses, and return what must live as long as they do."""
-        known = {argument.index: argument for argument in self.arguments if argument.kind == native.BUFFER}
-        for index in buffers:
-            if index not in known:
-                names = ", ".join(f"{a.index} ('{a.name}')" for a in known.values()) or "none"
-                raise ValidationError(f"kernel '{self.name}' has no [[buffer({index})]]; it has {names}")
+        known = buffers_of(self.name, self.arguments, buffers)
         spans = {index: _span_of(index, buffer) for index, buffer in buffers.items()}
         for argument in known.values():
             if argument.is_used:
