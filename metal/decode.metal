@@ -20,7 +20,6 @@
 //               (reduce.metal).
 //  bytes        threadgroup memory: the tiles, or 4 * kSimdgroups * (8 * 36 or Dv + 4) + 8 * kKeyGroups * kRows.
 #include <metal_simdgroup>
-#include <metal_simdgroup_matrix>
 #include <metal_stdlib>
 
 #include "decode_meeting.h"

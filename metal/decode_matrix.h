@@ -17,7 +17,6 @@
 #pragma once
 
 #include <metal_simdgroup>
-#include <metal_simdgroup_matrix>
 #include <metal_stdlib>
 
 #include "decode_meeting.h"
@@ -36,31 +35,31 @@ using namespace metal;
 struct MatrixQueries {
   Fragment<Element> of[kRowTiles][kHeadBlocks];
 
-  MatrixQueries(const thread DecodeInputs& inputs, const constant AttentionParams& params,
-                const thread KvSource& source, const thread DecodeTask& task, uint first_row, bool negates,
-                LanePlace lane) {
+  METAL_FUNC MatrixQueries(const thread DecodeInputs& inputs, const constant AttentionParams& params,
+                           const thread KvSource& source, const thread DecodeTask& task, uint first_row, bool negates,
+                           LanePlace lane) thread {
     const device Element* first = inputs.query + query_base(params.query, task.sequence, task.first_head(), source);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint t = 0; t < kRowTiles; ++t) {
       const device Element* rows[2];
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint i = 0; i < 2; ++i) {
         const uint row = first_row + t * kFragment + lane.column + i;
         rows[i] = first + task.token(row) * ulong(params.query.row) +
                   (task.head(row) - task.first_head()) * ulong(params.query.head);
       }
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint d = 0; d < kHeadBlocks; ++d) {
         const uint column = Pieces<kHeadBlocks>::column(d, lane.row);
-        const Pair pair = Pair(rows[0][column], rows[1][column]);
-        of[t][d].thread_elements() = negates ? -pair : pair;
+        const Fragment<Element> pair = Fragment<Element>(rows[0][column], rows[1][column]);
+        of[t][d] = negates ? negated(pair) : pair;
       }
     }
   }
 };
 
 /// Turns a fragment around its diagonal: rows and columns are exchanged in pairs of two, then the pairs between lanes.
-inline float2 transposed(float2 own, ushort lane) {
+METAL_FUNC float2 transposed(float2 own, ushort lane) {
   const bool is_odd = (lane & 2) != 0; // of the lane's row
   const float got = simd_shuffle_xor(is_odd ? own.x : own.y, 2);
   const float2 pair = is_odd ? float2(got, own.y) : float2(own.x, got);
@@ -79,51 +78,51 @@ struct MatrixSums {
   SoftmaxRow rows[kRowTiles]; ///< of the lane's row; a lane's sum is of its own keys
   Fragment<float> out[kRowTiles][kHeadBlocksV];
 
-  MatrixSums() {
-#pragma unroll
+  METAL_FUNC MatrixSums() thread {
+#pragma clang loop unroll(full)
     for (uint t = 0; t < kRowTiles; ++t) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint d = 0; d < kHeadBlocksV; ++d) {
-        out[t][d] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
+        out[t][d] = Fragment<float>(0.0f);
       }
     }
   }
-  void scale(uint t, float factor) {
-#pragma unroll
+  METAL_FUNC void scale(uint t, float factor) thread {
+#pragma clang loop unroll(full)
     for (uint d = 0; d < kHeadBlocksV; ++d) {
-      out[t][d].thread_elements() *= factor;
+      out[t][d] *= factor;
     }
   }
 
   /// Turns scores into weights.
-  void weigh(thread MatrixScores& scores, float scale_of_scores) {
+  METAL_FUNC void weigh(thread MatrixScores& scores, float scale_of_scores) thread {
     float largest[kRowTiles];
     bool is_exceeded = false;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint t = 0; t < kRowTiles; ++t) {
       largest[t] = -INFINITY;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint b = 0; b < kKeyBlocks; ++b) {
-        const float2 pair = scores.of[t][b].thread_elements();
+        const float2 pair = scores.of[t][b];
         largest[t] = max3(largest[t], pair.x, pair.y);
       }
       largest[t] *= scale_of_scores;
       is_exceeded = is_exceeded || rows[t].is_exceeded_by(largest[t]);
     }
     if (simd_any(is_exceeded)) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint t = 0; t < kRowTiles; ++t) {
         scale(t, rows[t].raise(row_max(largest[t])));
       }
     }
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint t = 0; t < kRowTiles; ++t) {
       const float reduction = rows[t].reduction;
       float2 sum = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint b = 0; b < kKeyBlocks; ++b) {
-        const float2 pair = fast::exp2(fma(scores.of[t][b].thread_elements(), scale_of_scores, -reduction));
-        scores.of[t][b].thread_elements() = pair;
+        const float2 pair = fast::exp2(fma(scores.of[t][b], float2(scale_of_scores), float2(-reduction)));
+        scores.of[t][b] = pair;
         sum += pair;
       }
       rows[t].sum += sum.x + sum.y;
@@ -133,35 +132,34 @@ struct MatrixSums {
 
 /// Adds the product of n fragments of all the tile's keys to S^T: the piece that begins at fragment `first`.
 template <uint n, typename Tile>
-inline void multiply_key_piece(thread MatrixScores& scores, const thread Tile& tile, thread MatrixQueries& queries,
-                               uint first) {
-#pragma unroll
+METAL_FUNC void multiply_key_piece(thread MatrixScores& scores, const thread Tile& tile,
+                                   const thread MatrixQueries& queries, uint first) {
+#pragma clang loop unroll(full)
   for (uint b = 0; b < kKeyBlocks; ++b) {
     const uint4 words = tile.template key_words<n>(b, first);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint f = 0; f < n; ++f) {
-      Fragment<Element> keys;
-      keys.thread_elements() = Bytes::pair(words, f);
-#pragma unroll
+      const Fragment<Element> keys = Bytes::pair(words, f);
+#pragma clang loop unroll(full)
       for (uint t = 0; t < kRowTiles; ++t) {
-        simdgroup_multiply_accumulate(scores.of[t][b], keys, queries.of[t][first + f], scores.of[t][b]);
+        multiply_add(scores.of[t][b], keys, queries.of[t][first + f]);
       }
     }
   }
 }
 
 template <typename Tile>
-inline MatrixScores matrix_scores(const thread Tile& tile, thread MatrixQueries& queries, ushort lane) {
+METAL_FUNC MatrixScores matrix_scores(const thread Tile& tile, const thread MatrixQueries& queries, ushort lane) {
   typedef Pieces<kHeadBlocks> P;
   MatrixScores scores;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint t = 0; t < kRowTiles; ++t) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint b = 0; b < kKeyBlocks; ++b) {
-      scores.of[t][b] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
+      scores.of[t][b] = Fragment<float>(0.0f);
     }
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint d = 0; d < P::kWhole; d += kLoadPairs) {
     multiply_key_piece<kLoadPairs>(scores, tile, queries, d);
   }
@@ -171,11 +169,11 @@ inline MatrixScores matrix_scores(const thread Tile& tile, thread MatrixQueries&
   if (P::kHasSingleBlock) {
     multiply_key_piece<1>(scores, tile, queries, kHeadBlocks - 1);
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint t = 0; t < kRowTiles; ++t) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint b = 0; b < kKeyBlocks; ++b) {
-      scores.of[t][b].thread_elements() = transposed(scores.of[t][b].thread_elements(), lane);
+      scores.of[t][b] = transposed(scores.of[t][b], lane);
     }
   }
   return scores;
@@ -183,26 +181,25 @@ inline MatrixScores matrix_scores(const thread Tile& tile, thread MatrixQueries&
 
 /// Adds a block's weights times n fragments of its values.
 template <uint n, typename Tile>
-inline void multiply_value_piece(thread MatrixSums& sums, const thread Tile& tile, thread MatrixScores& weights,
-                                 uint block, uint first) {
+METAL_FUNC void multiply_value_piece(thread MatrixSums& sums, const thread Tile& tile,
+                                     const thread MatrixScores& weights, uint block, uint first) {
   const uint4 words = tile.template value_words<n>(block, first);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint f = 0; f < n; ++f) {
-    Fragment<Element> values;
-    values.thread_elements() = Bytes::pair(words, f);
-#pragma unroll
+    const Fragment<Element> values = Bytes::pair(words, f);
+#pragma clang loop unroll(full)
     for (uint t = 0; t < kRowTiles; ++t) {
-      simdgroup_multiply_accumulate(sums.out[t][first + f], weights.of[t][block], values, sums.out[t][first + f]);
+      multiply_add(sums.out[t][first + f], weights.of[t][block], values);
     }
   }
 }
 
 template <typename Tile>
-inline void add_values(thread MatrixSums& sums, const thread Tile& tile, thread MatrixScores& weights) {
+METAL_FUNC void add_values(thread MatrixSums& sums, const thread Tile& tile, const thread MatrixScores& weights) {
   typedef Pieces<kHeadBlocksV> P;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint b = 0; b < kKeyBlocks; ++b) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint d = 0; d < P::kWhole; d += kLoadPairs) {
       multiply_value_piece<kLoadPairs>(sums, tile, weights, b, d);
     }
@@ -216,26 +213,27 @@ inline void add_values(thread MatrixSums& sums, const thread Tile& tile, thread 
 }
 
 /// Softcap, ALiBi, masks and windows.
-inline void apply_rules(thread MatrixScores& scores, ScoreRules rules, const thread RowRules (&row_rules)[kRowTiles],
-                        uint first_key, bool has_edge, LanePlace lane) {
+METAL_FUNC void apply_rules(thread MatrixScores& scores, ScoreRules rules,
+                            const thread RowRules (&row_rules)[kRowTiles], uint first_key, bool has_edge,
+                            LanePlace lane) {
   if (!scores_are_scaled && !has_edge) {
     return;
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint t = 0; t < kRowTiles; ++t) {
     const ScoreRules own = row_rules[t].of(rules);
     const uint token = row_rules[t].token;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint b = 0; b < kKeyBlocks; ++b) {
       const uint key = first_key + b * kFragment + lane.column;
-      float2 pair = scores.of[t][b].thread_elements();
+      float2 pair = scores.of[t][b];
       if (scores_are_scaled) {
         pair = float2(own.changed(pair.x, token, key), own.changed(pair.y, token, key + 1));
       }
       if (has_edge) {
         pair = float2(own.hidden(pair.x, token, key, has_mask), own.hidden(pair.y, token, key + 1, has_mask));
       }
-      scores.of[t][b].thread_elements() = pair;
+      scores.of[t][b] = pair;
     }
   }
 }
@@ -249,20 +247,21 @@ struct MatrixWork {
   uint tokens, lane_index;
   LanePlace lane;
 
-  MatrixWork(const thread DecodeInputs& inputs, const constant AttentionParams& params, const thread KvSource& source,
-             const thread DecodeTask& task, ScoreRules shared_rules, uint first_row, uint lane_in_simdgroup)
+  METAL_FUNC MatrixWork(const thread DecodeInputs& inputs, const constant AttentionParams& params,
+                        const thread KvSource& source, const thread DecodeTask& task, ScoreRules shared_rules,
+                        uint first_row, uint lane_in_simdgroup) thread
       : rules(shared_rules),
         queries(inputs, params, source, task, first_row, shared_rules.negates_query, lane_place(lane_in_simdgroup)) {
     tokens = task.tokens();
     lane_index = lane_in_simdgroup;
     lane = lane_place(lane_in_simdgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint t = 0; t < kRowTiles; ++t) {
-      row_rules[t] = RowRules(params, source, task, inputs, first_row + t * kFragment + lane.row);
+      row_rules[t] = row_rules_of(params, source, task, inputs, first_row + t * kFragment + lane.row);
     }
   }
 
-  template <typename Tile> void add(const thread Tile& tile, uint first_key) {
+  template <typename Tile> METAL_FUNC void add(const thread Tile& tile, uint first_key) thread {
     const bool has_edge = has_mask || !rules.sees_all(0, tokens, {first_key, first_key + kKeyTile});
     MatrixScores scores = matrix_scores(tile, queries, lane_index);
     apply_rules(scores, rules, row_rules, first_key, has_edge, lane);
@@ -273,21 +272,21 @@ struct MatrixWork {
 
 /// Copies n fragments of the simdgroup's rows to where it meets the others.
 template <uint n>
-inline void tell_piece(thread MatrixSums& sums, threadgroup float* row, uint t, uint first, float factor,
-                       LanePlace lane) {
+METAL_FUNC void tell_piece(thread MatrixSums& sums, threadgroup float* row, uint t, uint first, float factor,
+                           LanePlace lane) {
   float2 columns[n];
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint f = 0; f < n; ++f) {
-    columns[f] = sums.out[t][first + f].thread_elements() * factor;
+    columns[f] = sums.out[t][first + f] * factor;
   }
   store_pairs(row + first % kMeetingBlocks * kFragment + lane.column * n, columns, lane.column / 2);
 }
 
 /// Fragments first, ..., first + kMeetingBlocks - 1, as far as there are any.
-inline void tell_columns(thread MatrixSums& sums, threadgroup float* row, uint t, uint first, float factor,
-                         LanePlace lane) {
+METAL_FUNC void tell_columns(thread MatrixSums& sums, threadgroup float* row, uint t, uint first, float factor,
+                             LanePlace lane) {
   typedef Pieces<kHeadBlocksV> P;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint d = 0; d < kMeetingBlocks; d += kLoadPairs) {
     if (first + d < P::kWhole) {
       tell_piece<kLoadPairs>(sums, row, t, first + d, factor, lane);
@@ -304,13 +303,13 @@ inline void tell_columns(thread MatrixSums& sums, threadgroup float* row, uint t
 }
 
 /// Joins the results of the simdgroups that saw different keys and stores them, 8 rows of 32 columns at a time.
-inline void store(thread MatrixSums& sums, const thread DecodeInputs& inputs, const thread DecodeTask& task,
-                  const thread DecodeOutput& output, Meeting meeting, uint simdgroup, uint lane_index) {
+METAL_FUNC void store(thread MatrixSums& sums, const thread DecodeInputs& inputs, const thread DecodeTask& task,
+                      const thread DecodeOutput& output, Meeting meeting, uint simdgroup, uint lane_index) {
   const LanePlace lane = lane_place(lane_index);
   const uint row_group = simdgroup % kRowGroups;
   const uint key_group = simdgroup / kRowGroups;
   const uint first_row = row_group * kRowTiles * kFragment;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint t = 0; t < kRowTiles; ++t) {
     sums.rows[t].sum = row_sum(sums.rows[t].sum);
     if (lane.column == 0) {
@@ -318,7 +317,7 @@ inline void store(thread MatrixSums& sums, const thread DecodeInputs& inputs, co
     }
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint t = 0; t < kRowTiles; ++t) {
     const uint tile_row = first_row + t * kFragment;
     const uint row = tile_row + lane.row;
@@ -327,7 +326,7 @@ inline void store(thread MatrixSums& sums, const thread DecodeInputs& inputs, co
     if (key_group == 0 && lane.column == 0 && output.has(row)) {
       output.store_lse(row, sums.rows[t]);
     }
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint d = 0; d < kHeadBlocksV; d += kMeetingBlocks) {
       if (t > 0 || d > 0) {
         threadgroup_barrier(mem_flags::mem_threadgroup); // the columns before have been read
@@ -347,9 +346,9 @@ inline void store(thread MatrixSums& sums, const thread DecodeInputs& inputs, co
 }
 
 /// One simdgroup's work.
-inline void decode_rows(const thread DecodeInputs& inputs, const constant AttentionParams& params,
-                        const thread KvSource& source, const thread DecodeTask& task, const thread DecodeOutput& output,
-                        threadgroup void* memory, uint simdgroup, uint lane) {
+METAL_FUNC void decode_rows(const thread DecodeInputs& inputs, const constant AttentionParams& params,
+                            const thread KvSource& source, const thread DecodeTask& task,
+                            const thread DecodeOutput& output, threadgroup void* memory, uint simdgroup, uint lane) {
   const uint key_group = simdgroup / kRowGroups;
   const uint first_row = simdgroup % kRowGroups * kRowTiles * kFragment;
   const ScoreRules rules(params, source, task.sequence, task.first_head(), inputs.mask, inputs.alibi_slopes);

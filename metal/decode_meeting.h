@@ -18,37 +18,39 @@ struct Meeting {
 
   static constexpr constant uint kFloats = 2 * kKeyGroups * kRows + kSimdgroups * kMeetingRows * kMeetingStride;
 
-  Meeting(threadgroup void* memory) {
+  METAL_FUNC Meeting(threadgroup void* memory) thread {
     columns = static_cast<threadgroup float*>(memory);
     maxima = columns + kSimdgroups * kMeetingRows * kMeetingStride;
     sums = maxima + kKeyGroups * kRows;
   }
 
   /// One simdgroup's state of a row, for the others to see after a barrier.
-  void tell(uint key_group, uint row, SoftmaxRow state) const {
+  METAL_FUNC void tell(uint key_group, uint row, SoftmaxRow state) const thread {
     maxima[key_group * kRows + row] = state.maximum;
     sums[key_group * kRows + row] = state.sum;
   }
   /// The state of a row after all keys.
-  SoftmaxRow whole(uint row) const {
+  METAL_FUNC SoftmaxRow whole(uint row) const thread {
     float largest = -INFINITY;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint k = 0; k < kKeyGroups; ++k) {
       largest = max(largest, maxima[k * kRows + row]);
     }
     SoftmaxRow state;
     state.raise(largest);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint k = 0; k < kKeyGroups; ++k) {
       state.sum += sums[k * kRows + row] * fast::exp2(maxima[k * kRows + row] - state.reduction);
     }
     return state;
   }
-  threadgroup float* own_columns(uint simdgroup) const { return columns + simdgroup * (kMeetingRows * kMeetingStride); }
+  METAL_FUNC threadgroup float* own_columns(uint simdgroup) const thread {
+    return columns + simdgroup * (kMeetingRows * kMeetingStride);
+  }
   /// Column of a row, added up over the simdgroups that saw the row.
-  float total(uint row_group, uint row, uint column) const {
+  METAL_FUNC float total(uint row_group, uint row, uint column) const thread {
     float sum = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint k = 0; k < kKeyGroups; ++k) {
       sum += own_columns(k * kRowGroups + row_group)[row * kMeetingStride + column];
     }
@@ -56,11 +58,11 @@ struct Meeting {
   }
 };
 
-/// Stores a lane's neighbouring columns, which begin at a multiple of 16 bytes. `lane_column` is the lane's among those of
-/// its row. Lanes are 32 bytes apart where they have four pairs, so that the first halves of all would meet in every other
-/// bank; every second lane begins with its second half.
+/// Stores a lane's neighbouring columns, which begin at a multiple of 16 bytes. `lane_column` is the lane's among those
+/// of its row. Lanes are 32 bytes apart where they have four pairs, so that the first halves of all would meet in every
+/// other bank; every second lane begins with its second half.
 template <uint pairs>
-inline void store_pairs(threadgroup float* target, const thread float2 (&columns)[pairs], uint lane_column) {
+METAL_FUNC void store_pairs(threadgroup float* target, const thread float2 (&columns)[pairs], uint lane_column) {
   if (pairs == 4) {
     const float4 first = float4(columns[0], columns[1]);
     const float4 second = float4(columns[2 % pairs], columns[3 % pairs]);
@@ -70,7 +72,7 @@ inline void store_pairs(threadgroup float* target, const thread float2 (&columns
     quads[1 - begin] = select(second, first, bool4(begin != 0));
     return;
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint i = 0; i + 1 < pairs; i += 2) {
     *reinterpret_cast<threadgroup float4*>(target + 2 * i) = float4(columns[i], columns[i + 1]);
   }
@@ -82,7 +84,7 @@ inline void store_pairs(threadgroup float* target, const thread float2 (&columns
 /// What a simdgroup's own sums of weighted values are multiplied by, so that their sum over simdgroups is the result:
 /// brings them to a common maximum and normalises. `own` is changed to the state of the row over all keys, sinks
 /// included. `sink` is the row's, in base 2.
-inline float join(thread SoftmaxRow& own, SoftmaxRow whole, float sink) {
+METAL_FUNC float join(thread SoftmaxRow& own, SoftmaxRow whole, float sink) {
   const float own_maximum = own.maximum;
   if (has_sinks && is_whole) {
     whole.add_sink(sink);

@@ -22,11 +22,11 @@ template <bool whole> struct DirectTile {
   bool is_read[kKeyBlocks];
   ushort row_lane; ///< among the lanes of the row
 
-  DirectTile(const device Element* key, const device Element* value, const thread KvSource& source, uint first_key,
-             KeyRange visible, LanePlace lane) {
+  METAL_FUNC DirectTile(const device Element* key, const device Element* value, const thread KvSource& source,
+                        uint first_key, KeyRange visible, LanePlace lane) thread {
     const TileRows<kKeyTile> rows(source, first_key);
     row_lane = lane.column / 2;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint b = 0; b < kKeyBlocks; ++b) {
       const uint row = b * kFragment + lane.row;
       is_read[b] = whole || (first_key + row >= visible.begin && first_key + row < visible.end);
@@ -39,17 +39,17 @@ template <bool whole> struct DirectTile {
     }
   }
   /// Whether all of a tile is read for sure: the case to which the compiler leaves no branch.
-  static bool reads_all() { return whole && FUSED_ATTN_KV_SOURCE != kPagedSource; }
+  METAL_FUNC static bool reads_all() { return whole && FUSED_ATTN_KV_SOURCE != kPagedSource; }
 
   /// The lane's part of n fragments of a row, of which `first` is the first.
-  template <uint n> uint4 key_words(uint block, uint first) const {
+  template <uint n> METAL_FUNC uint4 key_words(uint block, uint first) const thread {
     return reads_all() || is_read[block] ? words<n>(keys[block], first) : uint4(0);
   }
-  template <uint n> uint4 value_words(uint block, uint first) const {
+  template <uint n> METAL_FUNC uint4 value_words(uint block, uint first) const thread {
     return reads_all() || is_read[block] ? words<n>(values[block], first) : uint4(0);
   }
-  template <uint n> uint4 words(const device Element* row, uint first) const {
-    return Words<n * sizeof(Pair)>::load(row + first * kFragment + row_lane * (2 * n));
+  template <uint n> METAL_FUNC uint4 words(const device Element* row, uint first) const thread {
+    return Words<n * sizeof(Fragment<Element>)>::load(row + first * kFragment + row_lane * (2 * n));
   }
 };
 
@@ -64,21 +64,21 @@ struct StagedTile {
   const threadgroup Element *keys, *values; ///< the lane's row in the first block
   ushort row_lane;
 
-  StagedTile(const threadgroup void* staged, uint key_group, LanePlace lane) {
+  METAL_FUNC StagedTile(const threadgroup void* staged, uint key_group, LanePlace lane) thread {
     const uint row = key_group * kKeyTile + lane.row;
     const threadgroup Element* first = static_cast<const threadgroup Element*>(staged);
     keys = first + row * kKeyStride;
     values = first + kStepKeys * kKeyStride + row * kValueStride;
     row_lane = lane.column / 2;
   }
-  template <uint n> uint4 key_words(uint block, uint first) const {
+  template <uint n> METAL_FUNC uint4 key_words(uint block, uint first) const thread {
     return words<n>(keys + block * (kFragment * kKeyStride), first);
   }
-  template <uint n> uint4 value_words(uint block, uint first) const {
+  template <uint n> METAL_FUNC uint4 value_words(uint block, uint first) const thread {
     return words<n>(values + block * (kFragment * kValueStride), first);
   }
-  template <uint n> uint4 words(const threadgroup Element* row, uint first) const {
-    return Words<n * sizeof(Pair)>::load(row + first * kFragment + row_lane * (2 * n));
+  template <uint n> METAL_FUNC uint4 words(const threadgroup Element* row, uint first) const thread {
+    return Words<n * sizeof(Fragment<Element>)>::load(row + first * kFragment + row_lane * (2 * n));
   }
 };
 
@@ -88,15 +88,18 @@ template <uint width, uint stride, bool is_key> struct StagedRows {
   static constexpr constant uint kLoads = (kStepKeys * kRowLoads + kThreads - 1) / kThreads; ///< of a thread
   uint4 words[kLoads];
 
-  static bool has(uint index) { return kStepKeys * kRowLoads % kThreads == 0 || index < kStepKeys * kRowLoads; }
+  METAL_FUNC static bool has(uint index) {
+    return kStepKeys * kRowLoads % kThreads == 0 || index < kStepKeys * kRowLoads;
+  }
 
-  void load(const device Element* tensor, const thread TileRows<kStepKeys>& rows, KeyRange visible, uint thread_index) {
-#pragma unroll
+  METAL_FUNC void load(const device Element* tensor, const thread TileRows<kStepKeys>& rows, KeyRange visible,
+                       uint thread_index) thread {
+#pragma clang loop unroll(full)
     for (uint i = 0; i < kLoads; ++i) {
       const uint index = i * kThreads + thread_index;
       const uint row = index / kRowLoads;
       const uint key = rows.first_key + row;
-      words[i] = 0;
+      words[i] = uint4(0);
       if (has(index) && key >= visible.begin && key < visible.end) {
         const RowPlace place = rows.place(row);
         if (place.exists) {
@@ -106,8 +109,8 @@ template <uint width, uint stride, bool is_key> struct StagedRows {
       }
     }
   }
-  void store(threadgroup Element* target, uint thread_index) const {
-#pragma unroll
+  METAL_FUNC void store(threadgroup Element* target, uint thread_index) const thread {
+#pragma clang loop unroll(full)
     for (uint i = 0; i < kLoads; ++i) {
       const uint index = i * kThreads + thread_index;
       if (has(index)) {
@@ -126,18 +129,19 @@ struct Stager {
   StagedRows<kHeadDim, kKeyStride, true> keys;
   StagedRows<kHeadDimV, kValueStride, false> values;
 
-  Stager(const device Element* key_buffer, const device Element* value_buffer, KeyRange visible_keys, uint index) {
+  METAL_FUNC Stager(const device Element* key_buffer, const device Element* value_buffer, KeyRange visible_keys,
+                    uint index) thread {
     key = key_buffer;
     value = value_buffer;
     visible = visible_keys;
     thread_index = index;
   }
-  void load(const thread KvSource& source, uint first_key) {
+  METAL_FUNC void load(const thread KvSource& source, uint first_key) thread {
     const TileRows<kStepKeys> rows(source, first_key);
     keys.load(key, rows, visible, thread_index);
     values.load(value, rows, visible, thread_index);
   }
-  void store(threadgroup void* staged) const {
+  METAL_FUNC void store(threadgroup void* staged) const thread {
     threadgroup Element* first = static_cast<threadgroup Element*>(staged);
     keys.store(first, thread_index);
     values.store(first + kStepKeys * kKeyStride, thread_index);

@@ -44,9 +44,8 @@ struct VectorTile {
   KeyRange visible; ///< outside of it, nothing is read
   uint lane;
 
-  VectorTile(const device Element* key, const device Element* value, const thread KvSource& source, uint first_key,
-             KeyRange visible_keys, uint lane_index)
-      : rows(source, first_key) {
+  METAL_FUNC VectorTile(const device Element* key, const device Element* value, const thread KvSource& source,
+                        uint first_key, KeyRange visible_keys, uint lane_index) thread : rows(source, first_key) {
     keys = key;
     values = value;
     visible = visible_keys;
@@ -55,10 +54,10 @@ struct VectorTile {
   /// Whether some row may see the tile's key. A whole tile has no others, and no run that lacks its block: no load of
   /// it waits for a branch. In other tiles a load has one branch, not one in another: those took as many registers
   /// again.
-  template <bool whole> bool reads(uint key) const {
+  template <bool whole> METAL_FUNC bool reads(uint key) const thread {
     return whole || (rows.first_key + key >= visible.begin && rows.first_key + key < visible.end);
   }
-  template <bool whole> Wide key_part(uint step, uint vector) const {
+  template <bool whole> METAL_FUNC Wide key_part(uint step, uint vector) const thread {
     const uint key = KeyLayout::key(step, lane);
     bool is_read = reads<whole>(key) && KeyLayout::has(vector, lane);
     RowPlace place = {};
@@ -71,7 +70,7 @@ struct VectorTile {
     }
     return Wide::zero();
   }
-  template <bool whole> Wide value_part(uint step, uint vector) const {
+  template <bool whole> METAL_FUNC Wide value_part(uint step, uint vector) const thread {
     const uint key = ValueLayout::key(step, lane);
     bool is_read = reads<whole>(key) && ValueLayout::has(vector, lane);
     RowPlace place = {};
@@ -88,13 +87,13 @@ struct VectorTile {
 
 /// The scores of 2^level keys a lane, those of step, ..., step + 2^level - 1, dealt out among 2^level lanes.
 template <uint level, bool whole> struct ScoreTree {
-  static RowNumbers scores(const thread VectorTile& tile, const thread VectorQueries& queries, uint step) {
+  METAL_FUNC static RowNumbers scores(const thread VectorTile& tile, const thread VectorQueries& queries, uint step) {
     constexpr ushort half_way = 1 << (level - 1);
     const RowNumbers low = ScoreTree<level - 1, whole>::scores(tile, queries, step);
     const RowNumbers high = ScoreTree<level - 1, whole>::scores(tile, queries, step + half_way);
     const bool keeps_high = (tile.lane & half_way) != 0;
     RowNumbers kept;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRows; ++r) {
       const float sent = keeps_high ? low.of[r] : high.of[r];
       kept.of[r] = (keeps_high ? high.of[r] : low.of[r]) + simd_shuffle_xor(sent, half_way);
@@ -103,22 +102,22 @@ template <uint level, bool whole> struct ScoreTree {
   }
 };
 template <bool whole> struct ScoreTree<0, whole> {
-  static RowNumbers scores(const thread VectorTile& tile, const thread VectorQueries& queries, uint step) {
+  METAL_FUNC static RowNumbers scores(const thread VectorTile& tile, const thread VectorQueries& queries, uint step) {
     float4 sums[kRows];
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRows; ++r) {
       sums[r] = 0.0f;
     }
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint v = 0; v < KeyLayout::kVectors; ++v) {
       const Wide part = tile.key_part<whole>(step, v);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint r = 0; r < kRows; ++r) {
         sums[r] = multiplied(queries.parts[r][v], part, sums[r]);
       }
     }
     RowNumbers products;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRows; ++r) {
       products.of[r] = (sums[r].x + sums[r].y) + (sums[r].z + sums[r].w);
     }
@@ -128,11 +127,11 @@ template <bool whole> struct ScoreTree<0, whole> {
 
 /// The scores of the tile's keys: of key KeyLayout::key_of_score(lane).
 template <bool whole>
-inline RowNumbers vector_scores(const thread VectorTile& tile, const thread VectorQueries& queries) {
+METAL_FUNC RowNumbers vector_scores(const thread VectorTile& tile, const thread VectorQueries& queries) {
   RowNumbers scores = ScoreTree<KeyLayout::kLevels, whole>::scores(tile, queries, 0);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint mask = KeyLayout::kSteps; mask < KeyLayout::kKeyLanes; mask *= 2) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRows; ++r) {
       scores.of[r] += simd_shuffle_xor(scores.of[r], ushort(mask));
     }
@@ -145,37 +144,37 @@ struct VectorSums {
   SoftmaxRow rows[kRows]; ///< a lane's sum is of its own keys
   Wide parts[kRows][ValueLayout::kVectors];
 
-  VectorSums() {
-#pragma unroll
+  METAL_FUNC VectorSums() thread {
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRows; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint v = 0; v < ValueLayout::kVectors; ++v) {
         parts[r][v] = Wide::zero();
       }
     }
   }
-  void scale(uint r, float factor) {
-#pragma unroll
+  METAL_FUNC void scale(uint r, float factor) thread {
+#pragma clang loop unroll(full)
     for (uint v = 0; v < ValueLayout::kVectors; ++v) {
       parts[r][v].scale(factor);
     }
   }
 
   /// Turns scores into weights.
-  RowNumbers weigh(RowNumbers scores, float scale_of_scores) {
+  METAL_FUNC RowNumbers weigh(RowNumbers scores, float scale_of_scores) thread {
     bool is_exceeded = false;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRows; ++r) {
       is_exceeded = is_exceeded || rows[r].is_exceeded_by(scores.of[r] * scale_of_scores);
     }
     if (simd_any(is_exceeded)) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint r = 0; r < kRows; ++r) {
         scale(r, rows[r].raise(simd_max(scores.of[r]) * scale_of_scores));
       }
     }
     RowNumbers weights;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRows; ++r) {
       weights.of[r] = fast::exp2(fma(scores.of[r], scale_of_scores, -rows[r].reduction));
       rows[r].sum += weights.of[r];
@@ -183,19 +182,19 @@ struct VectorSums {
     return weights;
   }
 
-  template <bool whole> void add_values(const thread VectorTile& tile, RowNumbers weights) {
-#pragma unroll
+  template <bool whole> METAL_FUNC void add_values(const thread VectorTile& tile, RowNumbers weights) thread {
+#pragma clang loop unroll(full)
     for (uint step = 0; step < ValueLayout::kSteps; ++step) {
       const ushort holder = KeyLayout::lane_of_score(ValueLayout::key(step, tile.lane));
       RowNumbers own;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint r = 0; r < kRows; ++r) {
         own.of[r] = simd_shuffle(weights.of[r], holder);
       }
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint v = 0; v < ValueLayout::kVectors; ++v) {
         const Wide part = tile.value_part<whole>(step, v);
-#pragma unroll
+#pragma clang loop unroll(full)
         for (uint r = 0; r < kRows; ++r) {
           parts[r][v].add(part, own.of[r]);
         }
@@ -204,13 +203,13 @@ struct VectorSums {
   }
 
   /// Brings lanes together, so that each has the sums over all keys of the simdgroup.
-  void gather() {
-#pragma unroll
+  METAL_FUNC void gather() thread {
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRows; ++r) {
       rows[r].sum = simd_sum(rows[r].sum) * (1.0f / kScoreCopies);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (ushort mask = ValueLayout::kKeyLanes; mask < kLanes; mask *= 2) {
-#pragma unroll
+#pragma clang loop unroll(full)
         for (uint v = 0; v < ValueLayout::kVectors; ++v) {
           parts[r][v].add_from_lane(mask);
         }
@@ -220,11 +219,11 @@ struct VectorSums {
 };
 
 template <bool whole>
-inline void add_tile(thread VectorSums& sums, const thread VectorTile& tile, const thread VectorQueries& queries,
-                     ScoreRules rules, const thread RowRules (&row_rules)[kRows], bool has_edge) {
+METAL_FUNC void add_tile(thread VectorSums& sums, const thread VectorTile& tile, const thread VectorQueries& queries,
+                         ScoreRules rules, const thread RowRules (&row_rules)[kRows], bool has_edge) {
   RowNumbers scores = vector_scores<whole>(tile, queries);
   const uint key = tile.rows.first_key + KeyLayout::key_of_score(tile.lane);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint r = 0; r < kRows; ++r) {
     const ScoreRules own = row_rules[r].of(rules);
     if (scores_are_scaled) {
@@ -238,18 +237,18 @@ inline void add_tile(thread VectorSums& sums, const thread VectorTile& tile, con
 }
 
 /// The simdgroup's queries.
-inline VectorQueries load_queries(const thread DecodeInputs& inputs, const constant AttentionParams& params,
-                                  const thread KvSource& source, const thread DecodeTask& task, bool negates,
-                                  uint lane) {
+METAL_FUNC VectorQueries load_queries(const thread DecodeInputs& inputs, const constant AttentionParams& params,
+                                      const thread KvSource& source, const thread DecodeTask& task, bool negates,
+                                      uint lane) {
   VectorQueries queries;
   const device Element* first = inputs.query + query_base(params.query, task.sequence, task.first_head(), source);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint r = 0; r < kRows; ++r) {
     const device Element* row =
         first + task.token(r) * ulong(params.query.row) + (task.head(r) - task.first_head()) * ulong(params.query.head);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint v = 0; v < KeyLayout::kVectors; ++v) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint i = 0; i < kLoadQuads; ++i) {
         float4 quad = 0.0f;
         if (KeyLayout::has(v, lane)) {
@@ -263,18 +262,18 @@ inline VectorQueries load_queries(const thread DecodeInputs& inputs, const const
 }
 
 /// Joins the simdgroups' results and stores them, a row at a time.
-inline void store(thread VectorSums& sums, const thread DecodeInputs& inputs, const thread DecodeTask& task,
-                  const thread DecodeOutput& output, Meeting meeting, uint simdgroup, uint lane) {
+METAL_FUNC void store(thread VectorSums& sums, const thread DecodeInputs& inputs, const thread DecodeTask& task,
+                      const thread DecodeOutput& output, Meeting meeting, uint simdgroup, uint lane) {
   const uint thread_index = simdgroup * kLanes + lane;
   sums.gather();
   if (lane == 0) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRows; ++r) {
       meeting.tell(simdgroup, r, sums.rows[r]);
     }
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint r = 0; r < kRows; ++r) {
     const float sink = has_sinks && is_whole ? to_base_2(inputs.sinks[task.head(r)]) : -INFINITY;
     sums.scale(r, join(sums.rows[r], meeting.whole(r), sink));
@@ -282,7 +281,7 @@ inline void store(thread VectorSums& sums, const thread DecodeInputs& inputs, co
       threadgroup_barrier(mem_flags::mem_threadgroup); // the row before has been read
     }
     if (lane < ValueLayout::kKeyLanes) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint v = 0; v < ValueLayout::kVectors; ++v) {
         if (ValueLayout::has(v, lane)) {
           sums.parts[r][v].store(meeting.own_columns(simdgroup) + ValueLayout::column(v, lane), lane);
@@ -302,13 +301,13 @@ inline void store(thread VectorSums& sums, const thread DecodeInputs& inputs, co
 }
 
 /// One simdgroup's work.
-inline void decode_rows(const thread DecodeInputs& inputs, const constant AttentionParams& params,
-                        const thread KvSource& source, const thread DecodeTask& task, const thread DecodeOutput& output,
-                        threadgroup void* memory, uint simdgroup, uint lane) {
+METAL_FUNC void decode_rows(const thread DecodeInputs& inputs, const constant AttentionParams& params,
+                            const thread KvSource& source, const thread DecodeTask& task,
+                            const thread DecodeOutput& output, threadgroup void* memory, uint simdgroup, uint lane) {
   RowRules row_rules[kRows];
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint r = 0; r < kRows; ++r) {
-    row_rules[r] = RowRules(params, source, task, inputs, r);
+    row_rules[r] = row_rules_of(params, source, task, inputs, r);
   }
   const ScoreRules rules(params, source, task.sequence, task.first_head(), inputs.mask, inputs.alibi_slopes);
   const VectorQueries queries = load_queries(inputs, params, source, task, rules.negates_query, lane);

@@ -19,17 +19,15 @@ struct KeyRows {
   bool has_first, has_second;
 
   /// Whether there is something to read in this block. Blocks that the table does not name are zeros.
-  bool is_read() const { return !KvSource::has_runs_of(kFragment) || has_first; }
+  METAL_FUNC bool is_read() const thread { return !KvSource::has_runs_of(kFragment) || has_first; }
   /// Columns d * 8, ..., d * 8 + 7 of the block, transposed.
-  Fragment<Element> transposed(uint d) const {
-    Fragment<Element> fragment;
-    vec<Element, 2> pair = vec<Element, 2>(first[d * kFragment], second[d * kFragment]);
+  METAL_FUNC Fragment<Element> transposed(uint d) const thread {
+    Fragment<Element> pair = Fragment<Element>(first[d * kFragment], second[d * kFragment]);
     if (!KvSource::has_runs_of(kFragment)) {
       pair.x = has_first ? pair.x : Element(0.0f);
       pair.y = has_second ? pair.y : Element(0.0f);
     }
-    fragment.thread_elements() = pair;
-    return fragment;
+    return pair;
   }
 };
 
@@ -38,15 +36,13 @@ struct ValueRows {
   const device Element* row;
   bool has_row;
 
-  bool is_read() const { return !KvSource::has_runs_of(kFragment) || has_row; }
-  Fragment<Element> straight(uint d) const {
-    Fragment<Element> fragment;
-    vec<Element, 2> pair = load_2(row + d * kFragment);
+  METAL_FUNC bool is_read() const thread { return !KvSource::has_runs_of(kFragment) || has_row; }
+  METAL_FUNC Fragment<Element> straight(uint d) const thread {
+    Fragment<Element> pair = load_2(row + d * kFragment);
     if (!KvSource::has_runs_of(kFragment)) {
-      pair = has_row ? pair : vec<Element, 2>(Element(0.0f));
+      pair = has_row ? pair : Fragment<Element>(Element(0.0f));
     }
-    fragment.thread_elements() = pair;
-    return fragment;
+    return pair;
   }
 };
 
@@ -58,9 +54,8 @@ struct KvTile {
   LanePlace lane;
   RowPlace run; ///< of first_key, where the tile is one run
 
-  KvTile(const device Element* key, const device Element* value, const thread KvSource& kv_source, uint first,
-         LanePlace place)
-      : source(kv_source) {
+  METAL_FUNC KvTile(const device Element* key, const device Element* value, const thread KvSource& kv_source,
+                    uint first, LanePlace place) thread : source(kv_source) {
     keys = key + place.row;
     values = value + place.column;
     first_key = first;
@@ -71,7 +66,7 @@ struct KvTile {
   }
 
   /// `whole`: all kKeyTile rows are there.
-  template <bool whole> KeyRows key_rows(uint block) const {
+  template <bool whole> METAL_FUNC KeyRows key_rows(uint block) const thread {
     const uint block_key = first_key + block * kFragment;
     const uint last = whole ? kFragment : source.len_k - 1 - block_key; // rows past it are hidden: the last one will do
     if (KvSource::has_runs_of(kFragment)) {
@@ -89,7 +84,7 @@ struct KvTile {
     return {keys + first.key, keys + second.key, first.exists, second.exists};
   }
 
-  template <bool whole> ValueRows value_rows(uint block) const {
+  template <bool whole> METAL_FUNC ValueRows value_rows(uint block) const thread {
     const uint block_key = first_key + block * kFragment;
     const uint last = whole ? kFragment : source.len_k - 1 - block_key;
     if (KvSource::has_runs_of(kFragment)) {
@@ -105,7 +100,7 @@ struct KvTile {
   }
 
   /// Where the block's first row is.
-  RowPlace run_of(uint block) const {
+  METAL_FUNC RowPlace run_of(uint block) const thread {
     if (KvSource::has_runs_of(kKeyTile)) {
       return {run.key + block * (kFragment * source.key_row), run.value + block * (kFragment * source.value_row),
               run.exists};

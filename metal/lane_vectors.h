@@ -33,15 +33,17 @@ template <uint width> struct Layout {
   static_assert(kKeyTile % kKeys == 0 && kKeyTile <= kLanes, "a tile is several whole loads, and no more than 32 keys");
 
   /// The key of the tile that a lane loads in a step, and the first one that any lane does.
-  static uint key(uint step, uint lane) { return step * kKeys + lane / kKeyLanes; }
-  static uint first_key(uint step) { return step * kKeys; }
-  static uint column(uint vector, uint lane) { return (vector * kKeyLanes + lane % kKeyLanes) * kLoadElements; }
-  static bool has(uint vector, uint lane) {
+  METAL_FUNC static uint key(uint step, uint lane) { return step * kKeys + lane / kKeyLanes; }
+  METAL_FUNC static uint first_key(uint step) { return step * kKeys; }
+  METAL_FUNC static uint column(uint vector, uint lane) {
+    return (vector * kKeyLanes + lane % kKeyLanes) * kLoadElements;
+  }
+  METAL_FUNC static bool has(uint vector, uint lane) {
     return kLoads == kVectors * kKeyLanes || vector * kKeyLanes + lane % kKeyLanes < kLoads;
   }
   /// A lane that has the score of a key after the tree, and the key whose score a lane has.
-  static uint lane_of_score(uint key) { return key % kKeys * kKeyLanes + key / kKeys; }
-  static uint key_of_score(uint lane) { return lane % kSteps * kKeys + lane / kKeyLanes; }
+  METAL_FUNC static uint lane_of_score(uint key) { return key % kKeys * kKeyLanes + key / kKeys; }
+  METAL_FUNC static uint key_of_score(uint lane) { return lane % kSteps * kKeys + lane / kKeyLanes; }
 };
 typedef Layout<kHeadDim> KeyLayout;
 typedef Layout<kHeadDimV> ValueLayout;
@@ -55,18 +57,18 @@ constant constexpr uint kLoadQuads = kLoadElements / 4;
 struct Wide {
   float4 quads[kLoadQuads];
 
-  static Wide zero() {
+  METAL_FUNC static Wide zero() {
     Wide wide;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint i = 0; i < kLoadQuads; ++i) {
       wide.quads[i] = 0.0f;
     }
     return wide;
   }
-  static Wide load(const device Element* source) {
+  METAL_FUNC static Wide load(const device Element* source) {
     const uint4 words = Words<kLoadBytes>::load(source);
     Wide wide;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint i = 0; i < kLoadQuads; ++i) {
       wide.quads[i] = widened(Bytes::quad(words, i));
     }
@@ -75,36 +77,36 @@ struct Wide {
   /// To a place that is a multiple of 16 bytes. Lanes are 32 bytes apart where they have two vectors, so that the first
   /// ones of all would meet in every other bank; half of the lanes begin with their second one: which, is good
   /// for banks of 4 bytes (every 4 lanes) and of 8 (every 8).
-  void store(threadgroup float* target, uint lane) const {
+  METAL_FUNC void store(threadgroup float* target, uint lane) const thread {
     const uint first = kLoadQuads == 2 ? (lane / 4 ^ lane / 8) % 2 : 0;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint i = 0; i < kLoadQuads; ++i) {
       reinterpret_cast<threadgroup float4*>(target)[i ^ first] =
           select(quads[i], quads[kLoadQuads - 1 - i], bool4(first != 0));
     }
   }
-  void scale(float factor) {
-#pragma unroll
+  METAL_FUNC void scale(float factor) thread {
+#pragma clang loop unroll(full)
     for (uint i = 0; i < kLoadQuads; ++i) {
       quads[i] *= factor;
     }
   }
-  void add(Wide other, float factor) {
-#pragma unroll
+  METAL_FUNC void add(Wide other, float factor) thread {
+#pragma clang loop unroll(full)
     for (uint i = 0; i < kLoadQuads; ++i) {
-      quads[i] = fma(other.quads[i], factor, quads[i]);
+      quads[i] = fma(other.quads[i], float4(factor), quads[i]);
     }
   }
-  void add_from_lane(ushort lane_mask) {
-#pragma unroll
+  METAL_FUNC void add_from_lane(ushort lane_mask) thread {
+#pragma clang loop unroll(full)
     for (uint i = 0; i < kLoadQuads; ++i) {
       quads[i] += simd_shuffle_xor(quads[i], lane_mask);
     }
   }
 };
 
-inline float4 multiplied(Wide a, Wide b, float4 sum) {
-#pragma unroll
+METAL_FUNC float4 multiplied(Wide a, Wide b, float4 sum) {
+#pragma clang loop unroll(full)
   for (uint i = 0; i < kLoadQuads; ++i) {
     sum = fma(a.quads[i], b.quads[i], sum);
   }

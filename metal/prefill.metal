@@ -22,7 +22,6 @@
 //
 // See fragments.h for who holds what of a fragment, online_softmax.h for why rescaling is rare.
 #include <metal_simdgroup>
-#include <metal_simdgroup_matrix>
 #include <metal_stdlib>
 
 #include "fragments.h"

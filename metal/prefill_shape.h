@@ -36,12 +36,12 @@ typedef Element OperandElement;
 struct KeyBlocks {
   uint begin, end;
 
-  bool has(uint block) const { return block >= begin && block < end; }
-  bool is_empty() const { return begin >= end; }
+  METAL_FUNC bool has(uint block) const thread { return block >= begin && block < end; }
+  METAL_FUNC bool is_empty() const thread { return begin >= end; }
 };
 
 /// The blocks of the tile at `first_key` in which there is one of the keys.
-inline KeyBlocks blocks_with(KeyRange keys, uint first_key) {
+METAL_FUNC KeyBlocks blocks_with(KeyRange keys, uint first_key) {
   const uint from = max(keys.begin, first_key) - first_key;
   const uint to = min(max(keys.end, first_key) - first_key, kKeyTile);
   return {from / kFragment, (to + kFragment - 1) / kFragment};

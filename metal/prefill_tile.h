@@ -2,7 +2,6 @@
 #pragma once
 
 #include <metal_simdgroup>
-#include <metal_simdgroup_matrix>
 #include <metal_stdlib>
 
 #include "fragments.h"
@@ -34,8 +33,12 @@ struct Rows {
   uint begin, end;
 
   /// The lane's row in a row tile; past the end, the last row, whose results nobody stores.
-  uint of(uint row_tile, LanePlace lane) const { return min(begin + row_tile * kFragment + lane.row, end - 1); }
-  bool has(uint row_tile, LanePlace lane) const { return begin + row_tile * kFragment + lane.row < end; }
+  METAL_FUNC uint of(uint row_tile, LanePlace lane) const thread {
+    return min(begin + row_tile * kFragment + lane.row, end - 1);
+  }
+  METAL_FUNC bool has(uint row_tile, LanePlace lane) const thread {
+    return begin + row_tile * kFragment + lane.row < end;
+  }
 };
 
 /// The simdgroup's rows of query in device memory.
@@ -43,24 +46,23 @@ struct QueryRows {
   const device Element* lane_rows[kRowTiles];
   bool negates;
 
-  QueryRows(const device Element* query, ulong row_stride, Rows rows, LanePlace lane, bool negates_query) {
+  METAL_FUNC QueryRows(const device Element* query, ulong row_stride, Rows rows, LanePlace lane, bool negates_query)
+      thread {
     negates = negates_query;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRowTiles; ++r) {
       lane_rows[r] = query + rows.of(r, lane) * row_stride + lane.column;
     }
   }
 
-  vec<Element, 2> load(uint r, uint d) const {
-    const vec<Element, 2> pair = load_2(lane_rows[r] + d * kFragment);
-    return negates ? -pair : pair;
+  METAL_FUNC Fragment<Element> load(uint r, uint d) const thread {
+    const Fragment<Element> pair = load_2(lane_rows[r] + d * kFragment);
+    return negates ? negated(pair) : pair;
   }
 };
 
-inline Fragment<OperandElement> query_fragment(vec<Element, 2> pair) {
-  Fragment<OperandElement> fragment;
-  fragment.thread_elements() = Convert<OperandElement, Element>::run(pair);
-  return fragment;
+METAL_FUNC Fragment<OperandElement> query_operand(Fragment<Element> pair) {
+  return Convert<OperandElement, Element>::run(pair);
 }
 
 /// The simdgroup's rows of query as fragments. Where they come from depends on the registers that there are:
@@ -68,38 +70,38 @@ enum QueryPlace { kOperandsInRegisters, kElementsInRegisters, kDeviceMemory };
 
 template <QueryPlace place> struct QueryFragments;
 template <> struct QueryFragments<kOperandsInRegisters> { // as products take them
-  Fragment<OperandElement> fragments[kRowTiles][kHeadBlocks];
+  Fragment<OperandElement> operands[kRowTiles][kHeadBlocks];
 
-  QueryFragments(QueryRows rows) {
-#pragma unroll
+  METAL_FUNC QueryFragments(QueryRows rows) thread {
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRowTiles; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint d = 0; d < kHeadBlocks; ++d) {
-        fragments[r][d] = query_fragment(rows.load(r, d));
+        operands[r][d] = query_operand(rows.load(r, d));
       }
     }
   }
-  Fragment<OperandElement> at(uint r, uint d) const { return fragments[r][d]; }
+  METAL_FUNC Fragment<OperandElement> at(uint r, uint d) const thread { return operands[r][d]; }
 };
 template <> struct QueryFragments<kElementsInRegisters> { // widened in every step
-  vec<Element, 2> pairs[kRowTiles][kHeadBlocks];
+  Fragment<Element> pairs[kRowTiles][kHeadBlocks];
 
-  QueryFragments(QueryRows rows) {
-#pragma unroll
+  METAL_FUNC QueryFragments(QueryRows rows) thread {
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRowTiles; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint d = 0; d < kHeadBlocks; ++d) {
         pairs[r][d] = rows.load(r, d);
       }
     }
   }
-  Fragment<OperandElement> at(uint r, uint d) const { return query_fragment(pairs[r][d]); }
+  METAL_FUNC Fragment<OperandElement> at(uint r, uint d) const thread { return query_operand(pairs[r][d]); }
 };
 template <> struct QueryFragments<kDeviceMemory> { // loaded in every step
   QueryRows rows;
 
-  QueryFragments(QueryRows query_rows) : rows(query_rows) {}
-  Fragment<OperandElement> at(uint r, uint d) const { return query_fragment(rows.load(r, d)); }
+  METAL_FUNC QueryFragments(QueryRows query_rows) thread : rows(query_rows) {}
+  METAL_FUNC Fragment<OperandElement> at(uint r, uint d) const thread { return query_operand(rows.load(r, d)); }
 };
 typedef QueryFragments<can_hold_query(sizeof(OperandElement)) ? kOperandsInRegisters
                        : can_hold_query(sizeof(Element))      ? kElementsInRegisters
@@ -110,8 +112,8 @@ typedef QueryFragments<can_hold_query(sizeof(OperandElement)) ? kOperandsInRegis
 struct MaskTiles {
   const device uchar* labels;
 
-  MaskTiles(const constant AttentionParams& params, const thread KvSource& source, uint sequence, uint head,
-            uint query_tile, const device uchar* mask_tiles) {
+  METAL_FUNC MaskTiles(const constant AttentionParams& params, const thread KvSource& source, uint sequence, uint head,
+                       uint query_tile, const device uchar* mask_tiles) thread {
     if (has_mask) {
       const uint mask_heads = mask_heads_of(params);
       const ulong mask_index =
@@ -121,36 +123,40 @@ struct MaskTiles {
       labels = mask_tiles + (mask_index * query_tiles + query_tile) * key_tiles;
     }
   }
-  uchar operator[](uint key_tile) const { return has_mask ? labels[key_tile] : uchar(kPlainTile); }
+  METAL_FUNC uchar operator[](uint key_tile) const thread { return has_mask ? labels[key_tile] : uchar(kPlainTile); }
 };
 
-typedef Fragment<float> Scores[kRowTiles][kKeyBlocks];
+/// Of each row tile and 8 keys: scores, then weights.
+struct Scores {
+  Fragment<float> of[kRowTiles][kKeyBlocks];
+};
 
 /// Softmax state and output of the simdgroup's rows.
 struct Accumulator {
   SoftmaxRow rows[kRowTiles]; ///< of the lane's row; a lane's sum is of its own columns
   Fragment<float> out[kRowTiles][kHeadBlocksV];
 
-  Accumulator() {
-#pragma unroll
+  METAL_FUNC Accumulator() thread {
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRowTiles; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (uint d = 0; d < kHeadBlocksV; ++d) {
-        out[r][d] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
+        out[r][d] = Fragment<float>(0.0f);
       }
     }
   }
 
   /// Multiplies the output of the lane's row.
-  void rescale(uint r, float factor) {
-#pragma unroll
+  METAL_FUNC void rescale(uint r, float factor) thread {
+#pragma clang loop unroll(full)
     for (uint d = 0; d < kHeadBlocksV; ++d) {
-      out[r][d].thread_elements() *= factor;
+      out[r][d] *= factor;
     }
   }
 
-  void store(device Element* target, long row_stride, device float* lse, float sink, Rows own, LanePlace lane) {
-#pragma unroll
+  METAL_FUNC void store(device Element* target, long row_stride, device float* lse, float sink, Rows own,
+                        LanePlace lane) thread {
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRowTiles; ++r) {
       SoftmaxRow row = rows[r];
       row.sum = row_sum(row.sum);
@@ -165,9 +171,9 @@ struct Accumulator {
           lse[index] = row.log_sum_exp();
         }
         device Element* place = target + index * ulong(row_stride) + lane.column;
-#pragma unroll
+#pragma clang loop unroll(full)
         for (uint d = 0; d < kHeadBlocksV; ++d) {
-          store_2(place + d * kFragment, vec<Element, 2>(out[r][d].thread_elements() * factor));
+          store_2(place + d * kFragment, Fragment<Element>(out[r][d] * factor));
         }
       }
     }
@@ -176,34 +182,34 @@ struct Accumulator {
 
 /// S = Q K^T. Where the tile is not whole, blocks of keys that no row sees are left out: hidden, and not multiplied.
 template <bool whole>
-inline void multiply_keys(thread Scores& scores, const thread Queries& queries, const thread KvTile& kv,
-                          KeyBlocks blocks) {
+METAL_FUNC void multiply_keys(thread Scores& scores, const thread Queries& queries, const thread KvTile& kv,
+                              KeyBlocks blocks) {
   KeyRows rows[kKeyBlocks];
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint b = 0; b < kKeyBlocks; ++b) {
     const bool is_seen = whole || blocks.has(b);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRowTiles; ++r) {
-      scores[r][b] = make_filled_simdgroup_matrix<float, 8, 8>(is_seen ? 0.0f : -INFINITY);
+      scores.of[r][b] = Fragment<float>(is_seen ? 0.0f : -INFINITY);
     }
     if (is_seen) {
       rows[b] = kv.key_rows<whole>(b);
     }
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint d = 0; d < kHeadBlocks; ++d) {
     Fragment<OperandElement> q[kRowTiles];
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRowTiles; ++r) {
       q[r] = queries.at(r, d);
     }
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint b = 0; b < kKeyBlocks; ++b) {
       if ((whole || blocks.has(b)) && rows[b].is_read()) {
         const Fragment<OperandElement> k = rows[b].transposed(d);
-#pragma unroll
+#pragma clang loop unroll(full)
         for (uint r = 0; r < kRowTiles; ++r) {
-          simdgroup_multiply_accumulate(scores[r][b], q[r], k, scores[r][b]);
+          multiply_add(scores.of[r][b], q[r], k);
         }
       }
     }
@@ -212,20 +218,20 @@ inline void multiply_keys(thread Scores& scores, const thread Queries& queries, 
 
 /// Softcap, ALiBi, masks and windows.
 template <bool whole>
-inline void apply_rules(thread Scores& scores, const thread ScoreRules& rules, Rows own, KeyBlocks blocks,
-                        uint first_key, bool is_masked, LanePlace lane) {
+METAL_FUNC void apply_rules(thread Scores& scores, const thread ScoreRules& rules, Rows own, KeyBlocks blocks,
+                            uint first_key, bool is_masked, LanePlace lane) {
   const KeyRange keys = {first_key, first_key + kKeyTile};
   const bool has_edge = is_masked || !rules.sees_all(own.begin, own.end, keys);
   if (!scores_are_scaled && !has_edge) {
     return;
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint r = 0; r < kRowTiles; ++r) {
     const uint query = own.begin + r * kFragment + lane.row;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint b = 0; b < kKeyBlocks; ++b) {
       if (whole || blocks.has(b)) { // the others are hidden, and shall stay so
-        thread float2& pair = scores[r][b].thread_elements();
+        thread float2& pair = scores.of[r][b];
         const uint key = first_key + b * kFragment + lane.column;
         if (scores_are_scaled) {
           pair = float2(rules.changed(pair.x, query, key), rules.changed(pair.y, query, key + 1));
@@ -239,34 +245,34 @@ inline void apply_rules(thread Scores& scores, const thread ScoreRules& rules, R
 }
 
 /// Turns scores into weights, in place, and moves the rows' maxima where they have to be.
-inline void weigh(thread Scores& scores, thread Accumulator& accumulator, float scale) {
+METAL_FUNC void weigh(thread Scores& scores, thread Accumulator& accumulator, float scale) {
   float largest[kRowTiles];
   bool is_exceeded = false;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint r = 0; r < kRowTiles; ++r) {
-    const float2 first = scores[r][0].thread_elements();
+    const float2 first = scores.of[r][0];
     float most = max(first.x, first.y);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint b = 1; b < kKeyBlocks; ++b) {
-      const float2 pair = scores[r][b].thread_elements();
+      const float2 pair = scores.of[r][b];
       most = max3(most, pair.x, pair.y);
     }
     largest[r] = most * scale;
     is_exceeded = is_exceeded || accumulator.rows[r].is_exceeded_by(largest[r]);
   }
   if (simd_any(is_exceeded)) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint r = 0; r < kRowTiles; ++r) {
       accumulator.rescale(r, accumulator.rows[r].raise(row_max(largest[r])));
     }
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint r = 0; r < kRowTiles; ++r) {
     const float reduction = accumulator.rows[r].reduction;
     float sum = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint b = 0; b < kKeyBlocks; ++b) {
-      thread float2& pair = scores[r][b].thread_elements();
+      thread float2& pair = scores.of[r][b];
       pair = fast::exp2(fma(pair, float2(scale), float2(-reduction)));
       sum += pair.x + pair.y;
     }
@@ -276,19 +282,19 @@ inline void weigh(thread Scores& scores, thread Accumulator& accumulator, float 
 
 /// O += P V.
 template <bool whole>
-inline void multiply_values(thread Accumulator& accumulator, const thread Scores& weights, const thread KvTile& kv,
-                            KeyBlocks blocks) {
-#pragma unroll
+METAL_FUNC void multiply_values(thread Accumulator& accumulator, const thread Scores& weights, const thread KvTile& kv,
+                                KeyBlocks blocks) {
+#pragma clang loop unroll(full)
   for (uint b = 0; b < kKeyBlocks; ++b) {
     if (whole || blocks.has(b)) {
       const ValueRows rows = kv.value_rows<whole>(b);
       if (rows.is_read()) {
-#pragma unroll
+#pragma clang loop unroll(full)
         for (uint d = 0; d < kHeadBlocksV; ++d) {
           const Fragment<OperandElement> v = rows.straight(d);
-#pragma unroll
+#pragma clang loop unroll(full)
           for (uint r = 0; r < kRowTiles; ++r) {
-            simdgroup_multiply_accumulate(accumulator.out[r][d], weights[r][b], v, accumulator.out[r][d]);
+            multiply_add(accumulator.out[r][d], weights.of[r][b], v);
           }
         }
       }
@@ -298,9 +304,9 @@ inline void multiply_values(thread Accumulator& accumulator, const thread Scores
 
 /// `whole`: each key of the tile is seen by one of the simdgroup's rows, by windows and length.
 template <bool whole>
-inline void accumulate_tile(thread Accumulator& accumulator, const thread Queries& queries, const thread KvTile& kv,
-                            KeyBlocks blocks, const thread ScoreRules& rules, Rows own, uint first_key, bool is_masked,
-                            LanePlace lane) {
+METAL_FUNC void accumulate_tile(thread Accumulator& accumulator, const thread Queries& queries, const thread KvTile& kv,
+                                KeyBlocks blocks, const thread ScoreRules& rules, Rows own, uint first_key,
+                                bool is_masked, LanePlace lane) {
   Scores scores;
   multiply_keys<whole>(scores, queries, kv, blocks);
   apply_rules<whole>(scores, rules, own, blocks, first_key, is_masked, lane);

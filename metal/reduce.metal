@@ -13,6 +13,7 @@
 #include <metal_simdgroup>
 #include <metal_stdlib>
 
+#include "function_constants.h"
 #include "params.h"
 
 using namespace metal;
@@ -29,19 +30,17 @@ constant constexpr uint kLanes = 32;
 constant constexpr uint kMergeSimdgroups = kMergeThreads / kLanes;
 constant constexpr uint kLaneQuads = (kQuads + kLanes - 1) / kLanes;
 
-constant bool has_sinks [[function_constant(kHasSinksConstant)]];
-
 /// exp(lse - reference), 0 for a part without keys.
-float share(float lse, float reference) {
-  return lse == -INFINITY ? 0.0f : exp2((lse - reference) * kLog2E);
+METAL_FUNC float share(float lse, float reference) {
+  return lse == -INFINITY ? 0.0f : fast::exp2((lse - reference) * kLog2E);
 }
 
 /// What lse are reduced by before exp: the largest, but no infinity.
-float reference_of(float largest) {
+METAL_FUNC float reference_of(float largest) {
   return largest == -INFINITY ? 0.0f : largest;
 }
 
-ulong place_of(const constant Strides& strides, uint3 row) {
+METAL_FUNC ulong place_of(const constant Strides& strides, uint3 row) {
   return row.z * ulong(strides.batch) + row.y * ulong(strides.head) + row.x * ulong(strides.row);
 }
 
@@ -75,7 +74,7 @@ merge_splits(const device float4* partial_out [[buffer(kPartialOutBuffer)]],
   total = simd_sum(total) + share(sink, reference);
 
   float4 own[kLaneQuads];
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint q = 0; q < kLaneQuads; ++q) {
     own[q] = 0.0f;
   }
@@ -85,14 +84,14 @@ merge_splits(const device float4* partial_out [[buffer(kPartialOutBuffer)]],
       continue;
     }
     const device float4* part = partial_out + (split * all_rows + index) * kQuads;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint q = 0; q < kLaneQuads; ++q) {
       if (q * kLanes + lane < kQuads) {
-        own[q] = fma(part[q * kLanes + lane], weight, own[q]);
+        own[q] = fma(part[q * kLanes + lane], float4(weight), own[q]);
       }
     }
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint q = 0; q < kLaneQuads; ++q) {
     if (q * kLanes + lane < kQuads) {
       sums[simdgroup][q * kLanes + lane] = own[q];
@@ -102,7 +101,7 @@ merge_splits(const device float4* partial_out [[buffer(kPartialOutBuffer)]],
 
   if (thread_index < kQuads) {
     float4 sum = sums[0][thread_index];
-#pragma unroll
+#pragma clang loop unroll(full)
     for (uint s = 1; s < kMergeSimdgroups; ++s) {
       sum += sums[s][thread_index];
     }
@@ -141,7 +140,7 @@ merge_states(const device Element* out_a [[buffer(kOutABuffer)]], const device f
   const device Element* row_a = out_a + place_of(params.out_a, row);
   const device Element* row_b = out_b + place_of(params.out_b, row);
   device Element* target = out + place_of(params.out, row);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint i = 0; i < 4; ++i) {
     const uint column = first_column + i;
     if (column < kColumns) {

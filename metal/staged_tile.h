@@ -28,12 +28,10 @@ static_assert(kStagedBytes <= 32768, "tiles must fit threadgroup memory: take fe
 struct KeyRows {
   const threadgroup OperandElement* first;
 
-  bool is_read() const { return true; }
+  METAL_FUNC bool is_read() const thread { return true; }
   /// Columns d * 8, ..., d * 8 + 7 of the block, transposed.
-  Fragment<OperandElement> transposed(uint d) const {
-    Fragment<OperandElement> fragment;
-    fragment.thread_elements() = vec<OperandElement, 2>(first[d * kFragment], first[d * kFragment + kKeyStride]);
-    return fragment;
+  METAL_FUNC Fragment<OperandElement> transposed(uint d) const thread {
+    return Fragment<OperandElement>(first[d * kFragment], first[d * kFragment + kKeyStride]);
   }
 };
 
@@ -41,12 +39,8 @@ struct KeyRows {
 struct ValueRows {
   const threadgroup OperandElement* row;
 
-  bool is_read() const { return true; }
-  Fragment<OperandElement> straight(uint d) const {
-    Fragment<OperandElement> fragment;
-    fragment.thread_elements() = load_2(row + d * kFragment);
-    return fragment;
-  }
+  METAL_FUNC bool is_read() const thread { return true; }
+  METAL_FUNC Fragment<OperandElement> straight(uint d) const thread { return load_2(row + d * kFragment); }
 };
 
 /// What a simdgroup reads of the tile.
@@ -54,13 +48,17 @@ struct KvTile {
   const threadgroup OperandElement* keys; ///< of the lane, in the first block
   const threadgroup OperandElement* values;
 
-  KvTile(const threadgroup OperandElement* staged_keys, const threadgroup OperandElement* staged_values,
-         LanePlace lane) {
+  METAL_FUNC KvTile(const threadgroup OperandElement* staged_keys, const threadgroup OperandElement* staged_values,
+                    LanePlace lane) thread {
     keys = staged_keys + lane.column * kKeyStride + lane.row;
     values = staged_values + lane.row * kValueStride + lane.column;
   }
-  template <bool whole> KeyRows key_rows(uint block) const { return {keys + block * kFragment * kKeyStride}; }
-  template <bool whole> ValueRows value_rows(uint block) const { return {values + block * kFragment * kValueStride}; }
+  template <bool whole> METAL_FUNC KeyRows key_rows(uint block) const thread {
+    return {keys + block * kFragment * kKeyStride};
+  }
+  template <bool whole> METAL_FUNC ValueRows value_rows(uint block) const thread {
+    return {values + block * kFragment * kValueStride};
+  }
 };
 
 /// How a threadgroup's threads share out the rows of a tile: four elements a thread and pass.
@@ -75,8 +73,8 @@ template <uint width> struct StagingPlan {
 /// does not name become zeros: they are hidden, but a weight of 0 times a NaN would not be. `whole`: all rows are
 /// there, in one even run.
 template <uint width, uint stride, bool is_key, bool whole>
-inline void copy_rows(threadgroup OperandElement* target, const device Element* tensor, const thread KvSource& source,
-                      uint first_key, uint thread_index) {
+METAL_FUNC void copy_rows(threadgroup OperandElement* target, const device Element* tensor,
+                          const thread KvSource& source, uint first_key, uint thread_index) {
   typedef StagingPlan<width> Plan;
   const uint thread_row = thread_index / Plan::threads_per_row;
   const uint column = thread_index % Plan::threads_per_row * 4;
@@ -90,7 +88,7 @@ inline void copy_rows(threadgroup OperandElement* target, const device Element* 
   if (kThreads % Plan::threads_per_row != 0 && thread_row >= Plan::rows_per_pass) {
     return;
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (uint pass = 0; pass < Plan::passes; ++pass) {
     const uint row = thread_row + pass * Plan::rows_per_pass;
     if (kKeyTile % Plan::rows_per_pass == 0 || row < kKeyTile) {
@@ -110,8 +108,9 @@ inline void copy_rows(threadgroup OperandElement* target, const device Element* 
 }
 
 /// Fills the tile of keys and values that begins at first_key.
-inline void stage_tile(threadgroup OperandElement* keys, threadgroup OperandElement* values, const device Element* key,
-                       const device Element* value, const thread KvSource& source, uint first_key, uint thread_index) {
+METAL_FUNC void stage_tile(threadgroup OperandElement* keys, threadgroup OperandElement* values,
+                           const device Element* key, const device Element* value, const thread KvSource& source,
+                           uint first_key, uint thread_index) {
   if (KvSource::has_runs_of(kKeyTile) && first_key + kKeyTile <= source.len_k && source.place(first_key).exists) {
     copy_rows<kHeadDim, kKeyStride, true, true>(keys, key, source, first_key, thread_index);
     copy_rows<kHeadDimV, kValueStride, false, true>(values, value, source, first_key, thread_index);

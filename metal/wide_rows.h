@@ -12,20 +12,15 @@
 // What is left of a row after its whole pieces comes in a piece of two fragments and one of a single one.
 #pragma once
 
-#include <metal_simdgroup_matrix>
 #include <metal_stdlib>
 
 #include "fragments.h"
+#include "function_constants.h"
 #include "kv_source.h"
 
 namespace fused_attn {
 using namespace metal;
 
-/// Whether all rows of key and value begin at multiples of 16 bytes, as they do unless somebody cut views out of the
-/// middle of rows. Others are loaded in vectors of elements, which need not be aligned.
-constant bool has_aligned_rows [[function_constant(kAlignedRowsConstant)]];
-
-typedef vec<Element, 2> Pair;
 constant constexpr uint kLoadBytes = 16;
 constant constexpr uint kLoadElements = kLoadBytes / sizeof(Element);
 constant constexpr uint kLoadPairs = kLoadElements / 2; ///< also the fragments of a whole piece
@@ -34,20 +29,22 @@ constant constexpr uint kRowLanes = 4;                  ///< lanes that share a 
 /// Elements as words of 32 bits: the i-th pair or four of them, and what is loaded element by element.
 template <typename T, uint size> struct ElementBits;
 template <typename T> struct ElementBits<T, 2> {
-  static vec<T, 2> pair(uint4 words, uint i) { return as_type<vec<T, 2>>(words[i]); }
-  static vec<T, 4> quad(uint4 words, uint i) { return as_type<vec<T, 4>>(i == 0 ? words.xy : words.zw); }
-  static uint4 load_16(const device T* source) {
+  METAL_FUNC static vec<T, 2> pair(uint4 words, uint i) { return as_type<vec<T, 2>>(words[i]); }
+  METAL_FUNC static vec<T, 4> quad(uint4 words, uint i) { return as_type<vec<T, 4>>(i == 0 ? words.xy : words.zw); }
+  METAL_FUNC static uint4 load_16(const device T* source) {
     return uint4(as_type<uint2>(load_4(source)), as_type<uint2>(load_4(source + 4)));
   }
-  static uint2 load_8(const device T* source) { return as_type<uint2>(load_4(source)); }
-  static uint load_4_bytes(const device T* source) { return as_type<uint>(load_2(source)); }
+  METAL_FUNC static uint2 load_8(const device T* source) { return as_type<uint2>(load_4(source)); }
+  METAL_FUNC static uint load_4_bytes(const device T* source) { return as_type<uint>(load_2(source)); }
 };
 template <typename T> struct ElementBits<T, 4> {
-  static vec<T, 2> pair(uint4 words, uint i) { return as_type<vec<T, 2>>(uint2(words[2 * i], words[2 * i + 1])); }
-  static vec<T, 4> quad(uint4 words, uint) { return as_type<vec<T, 4>>(words); }
-  static uint4 load_16(const device T* source) { return as_type<uint4>(load_4(source)); }
-  static uint2 load_8(const device T* source) { return as_type<uint2>(load_2(source)); }
-  static uint load_4_bytes(const device T* source) { return as_type<uint>(*source); }
+  METAL_FUNC static vec<T, 2> pair(uint4 words, uint i) {
+    return as_type<vec<T, 2>>(uint2(words[2 * i], words[2 * i + 1]));
+  }
+  METAL_FUNC static vec<T, 4> quad(uint4 words, uint) { return as_type<vec<T, 4>>(words); }
+  METAL_FUNC static uint4 load_16(const device T* source) { return as_type<uint4>(load_4(source)); }
+  METAL_FUNC static uint2 load_8(const device T* source) { return as_type<uint2>(load_2(source)); }
+  METAL_FUNC static uint load_4_bytes(const device T* source) { return as_type<uint>(*source); }
 };
 typedef ElementBits<Element, sizeof(Element)> Bytes;
 
@@ -55,25 +52,27 @@ typedef ElementBits<Element, sizeof(Element)> Bytes;
 /// aligned.
 template <uint bytes> struct Words;
 template <> struct Words<16> {
-  static uint4 load(const device Element* source) {
+  METAL_FUNC static uint4 load(const device Element* source) {
     return has_aligned_rows ? *reinterpret_cast<const device uint4*>(source) : Bytes::load_16(source);
   }
-  static uint4 load(const threadgroup Element* source) { return *reinterpret_cast<const threadgroup uint4*>(source); }
+  METAL_FUNC static uint4 load(const threadgroup Element* source) {
+    return *reinterpret_cast<const threadgroup uint4*>(source);
+  }
 };
 template <> struct Words<8> {
-  static uint4 load(const device Element* source) {
+  METAL_FUNC static uint4 load(const device Element* source) {
     return uint4(has_aligned_rows ? *reinterpret_cast<const device uint2*>(source) : Bytes::load_8(source), 0, 0);
   }
-  static uint4 load(const threadgroup Element* source) {
+  METAL_FUNC static uint4 load(const threadgroup Element* source) {
     return uint4(*reinterpret_cast<const threadgroup uint2*>(source), 0, 0);
   }
 };
 template <> struct Words<4> {
-  static uint4 load(const device Element* source) {
+  METAL_FUNC static uint4 load(const device Element* source) {
     return uint4(has_aligned_rows ? *reinterpret_cast<const device uint*>(source) : Bytes::load_4_bytes(source), 0, 0,
                  0);
   }
-  static uint4 load(const threadgroup Element* source) {
+  METAL_FUNC static uint4 load(const threadgroup Element* source) {
     return uint4(*reinterpret_cast<const threadgroup uint*>(source), 0, 0, 0);
   }
 };
@@ -85,10 +84,12 @@ template <uint blocks> struct Pieces {
   static constexpr constant bool kHasSingleBlock = blocks % 2 != 0;
 
   /// Fragments of the piece that fragment `d` is in, and the first of them.
-  static uint size(uint d) { return d < kWhole ? kLoadPairs : kHasPairOfBlocks && d < kWhole + 2 ? 2 : 1; }
-  static uint begin(uint d) { return d < kWhole ? d / kLoadPairs * kLoadPairs : size(d) == 2 ? kWhole : blocks - 1; }
+  METAL_FUNC static uint size(uint d) { return d < kWhole ? kLoadPairs : kHasPairOfBlocks && d < kWhole + 2 ? 2 : 1; }
+  METAL_FUNC static uint begin(uint d) {
+    return d < kWhole ? d / kLoadPairs * kLoadPairs : size(d) == 2 ? kWhole : blocks - 1;
+  }
   /// The column of the row that is column `x` of fragment `d`.
-  static uint column(uint d, uint x) {
+  METAL_FUNC static uint column(uint d, uint x) {
     return begin(d) * kFragment + x / 2 * (2 * size(d)) + (d - begin(d)) * 2 + x % 2;
   }
 };
