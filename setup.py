@@ -130,16 +130,16 @@ def common_launches(kernel_plan: Callable[..., dict], cache_plan: Callable[..., 
             yield from (plan[name] for name in ("mask_tiles", "attention", "merge") if plan[name] is not None)
 
 
-def metal_command(launch: dict, target: Path, math_mode: str) -> list[str]:
+def metal_command(launch: dict, target: Path) -> list[str]:
     """Return the command that compiles a library as csrc/mps/pipelines.mm has Metal compile it at run time."""
     macros = [f"-D{name}={value}" for name, value in launch["macros"].items()]
-    flags = ["-std=metal3.1", "-mmacosx-version-min=14.0", "-O2", math_mode, "-I", str(ROOT / "metal")]
+    flags = ["-std=metal3.1", "-mmacosx-version-min=14.0", "-O2", "-fno-fast-math", "-I", str(ROOT / "metal")]
     return [*METAL, *flags, *macros, str(ROOT / "metal" / launch["file"]), "-o", str(target)]
 
 
-def compiles(launch: dict, target: Path, math_mode: str) -> bool:
+def compiles(launch: dict, target: Path) -> bool:
     """Compile a library, or say why that failed: then its source is all that is packed."""
-    done = subprocess.run(metal_command(launch, target, math_mode), capture_output=True, text=True, check=False)
+    done = subprocess.run(metal_command(launch, target), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         target.unlink(missing_ok=True)
         print(f"metal: {target.stem} stays source: {done.stderr.strip()[-2000:]}", file=sys.stderr)
@@ -150,17 +150,14 @@ def pack_libraries(folder: Path, kernel_plan: Callable[..., dict], cache_plan: C
     """Compile the libraries of common calls, each in a file with the name by which the backend looks for it."""
     libraries = {launch["library"]: launch for launch in common_launches(kernel_plan, cache_plan)}
     folder.mkdir(exist_ok=True)
-    # Xcode before 16 cannot say "relaxed", and means more by the other: no infinities are assumed away in either.
     probe = cache_plan(1)
-    modes = ("-fmetal-math-mode=relaxed", "-fno-fast-math")
-    mode = next((mode for mode in modes if compiles(probe, folder / f"{probe['library']}.metallib", mode)), None)
-    if mode is None:
+    if not compiles(probe, folder / f"{probe['library']}.metallib"):
         print("metal: nothing is compiled at build time; the sources are packed", file=sys.stderr)
         return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = [pool.submit(compiles, launch, folder / f"{name}.metallib", mode) for name, launch in libraries.items()]
+        jobs = [pool.submit(compiles, launch, folder / f"{name}.metallib") for name, launch in libraries.items()]
         packed = sum(job.result() for job in jobs)
-    print(f"metal: {packed} of {len(libraries)} libraries were compiled ({mode})")
+    print(f"metal: {packed} of {len(libraries)} libraries were compiled")
 
 
 def describe_mac_build() -> None:

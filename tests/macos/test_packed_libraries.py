@@ -73,7 +73,7 @@ def test_commands(setup, xcode, monkeypatch, tmp_path):
         "-std=metal3.1",
         "-mmacosx-version-min=14.0",
         "-O2",
-        "-fmetal-math-mode=relaxed",
+        "-fno-fast-math",
     ]
     before += ["-I", f"{ROOT}/metal"]
     common = "-DFUSED_ATTN_ELEMENT=half -DFUSED_ATTN_HEAD_DIM=64 -DFUSED_ATTN_HEAD_DIM_V=64 -DFUSED_ATTN_KV_SOURCE="
@@ -116,21 +116,10 @@ def test_names_are_files(all_libraries):
     assert all(re.fullmatch(r"[a-z_]+(-[a-z0-9]+)*", name) for name in all_libraries)
 
 
-def test_older_xcode(setup, xcode, monkeypatch, tmp_path):
-    """One that does not know the mode of fast math without its assumptions gets the flag that all know."""
-    few(setup, monkeypatch)
-    monkeypatch.setenv("REFUSED_FLAG", "-fmetal-math-mode=relaxed")
-    packed = pack(setup, tmp_path / "metal")
-    assert len(packed) > 10
-    first, *others = xcode()
-    assert "-fmetal-math-mode=relaxed" in first
-    assert all("-fno-fast-math" in words and "-fmetal-math-mode=relaxed" not in words for words in others)
-
-
 def test_compiler_that_refuses_everything(setup, xcode, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("REFUSED_FLAG", "-std=metal3.1")
     assert pack(setup, tmp_path / "metal") == set()
-    assert len(xcode()) == 2
+    assert len(xcode()) == 1
     assert "metal: kv_cache stays source: metal: error: unknown argument: '-std=metal3.1'" in capsys.readouterr().err
 
 
