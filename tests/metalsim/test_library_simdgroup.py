@@ -236,7 +236,7 @@ kernel void f(const device float* in [[buffer(0)]], device float* out [[buffer(1
   simdgroup_barrier(mem_flags::mem_threadgroup);
   simdgroup_load(matrix, tile[simdgroup]);
   simdgroup_load(matrix, tile[simdgroup], 8, ulong2(0, 0), true);
-  const float2 power = exp2(float2(in[i], matrix.thread_elements().x));
+  const float2 power = exp2(float2(in[i], matrix.thread_elements()[0]));
   out[i] = power.x + power.y + log(in[i]) + fast::exp(in[i]) + tanh(in[i]) + rsqrt(in[i]);
 }}
 """
@@ -261,3 +261,30 @@ kernel void f(const device float* in [[buffer(0)]], device float* out [[buffer(1
     assert counts.logarithms == THREADS
     assert counts.transcendentals == THREADS
     assert counts.square_roots == THREADS
+
+
+def test_matrices_are_as_large_as_apples():
+    """<64 x float> and <64 x half> in AIR, although a thread has two of the elements; copies keep these two."""
+    text = f"""#include <metal_simdgroup_matrix>
+{HEADER}
+struct Pair {{
+  char first;
+  simdgroup_half8x8 matrix;
+}};
+kernel void f(device float* out [[buffer(0)]], uint lane [[thread_index_in_simdgroup]]) {{
+  Pair pair;
+  pair.matrix = simdgroup_half8x8(half(lane));
+  pair.matrix.thread_elements()[0] = lane;
+  reinterpret_cast<thread half2&>(pair.matrix.thread_elements()).y = 100 + lane;
+  const Pair copies[2] = {{pair, pair}};
+  const auto elements = copies[lane & 1].matrix.thread_elements();
+  out[lane] = elements[0];
+  out[32 + lane] = elements[1];
+  out[64] = sizeof(simdgroup_float8x8);
+  out[65] = alignof(simdgroup_bfloat8x8);
+  out[66] = sizeof(Pair);
+}}
+"""
+    out = np.zeros(67, np.float32)
+    metalsim.compile(text).pipeline("f").dispatch((1,), (32,), {0: out}, check=True)
+    assert out.tolist() == [*range(32), *range(100, 132), 256, 128, 256]

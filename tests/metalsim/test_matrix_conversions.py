@@ -26,16 +26,22 @@ inline void multiply(simdgroup_matrix<A, 8, 8> a, simdgroup_matrix<B, 8, 8> b, d
   simdgroup_store(c, out, 8);
 }
 
+/// The elements of a lane, in the one form in which Apple's compiler is known to give both at once.
+template <typename T>
+inline thread vec<T, 2>& elements(thread simdgroup_matrix<T, 8, 8>& matrix) {
+  return reinterpret_cast<thread vec<T, 2>&>(matrix.thread_elements());
+}
+
 /// The elements of a lane, loaded by hand as a kernel does whose rows are not evenly strided.
 inline simdgroup_matrix<ELEMENT, 8, 8> fragment(const device ELEMENT* x, uint lane) {
   simdgroup_matrix<ELEMENT, 8, 8> matrix;
-  matrix.thread_elements() = vec<ELEMENT, 2>(x[2 * lane], x[2 * lane + 1]);
+  elements(matrix) = vec<ELEMENT, 2>(x[2 * lane], x[2 * lane + 1]);
   return matrix;
 }
 
 inline simdgroup_float8x8 widened(simdgroup_matrix<ELEMENT, 8, 8> narrow) {
   simdgroup_float8x8 wide;
-  wide.thread_elements() = float2(narrow.thread_elements());
+  elements(wide) = float2(elements(narrow));
   return wide;
 }
 
@@ -88,7 +94,7 @@ kernel void narrowed_result(const device ELEMENT* x [[buffer(0)]], device ELEMEN
                             uint lane [[thread_index_in_simdgroup]]) {
   simdgroup_float8x8 c = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
   simdgroup_multiply_accumulate(c, fragment(x, lane), fragment(x + 64, lane), c);
-  *reinterpret_cast<device vec<ELEMENT, 2>*>(out + 2 * lane) = vec<ELEMENT, 2>(c.thread_elements());
+  *reinterpret_cast<device vec<ELEMENT, 2>*>(out + 2 * lane) = vec<ELEMENT, 2>(elements(c));
 }
 """
 

@@ -42,6 +42,12 @@ struct Element {
   uint64_t offset;
 };
 
+/// What thread_elements() gives is as large as Apple's, but a thread has only what is in the first field
+/// (shim/library/simdgroup_matrix.h).
+bool is_padded_to_a_matrix(const StructType& structure) {
+  return structure.hasName() && structure.getName().starts_with("class.metalsim::shim::ThreadElements");
+}
+
 /// Padding belongs to no element: copying it is no read.
 void add_elements(Type* type, uint64_t offset, const DataLayout& layout, std::vector<Element>& elements) {
   if (elements.size() > kMaxElements) {
@@ -49,7 +55,8 @@ void add_elements(Type* type, uint64_t offset, const DataLayout& layout, std::ve
   }
   if (auto* structure = dyn_cast<StructType>(type)) {
     const StructLayout* fields = layout.getStructLayout(structure);
-    for (unsigned field = 0; field < structure->getNumElements(); ++field) {
+    const unsigned used = is_padded_to_a_matrix(*structure) ? 1 : structure->getNumElements();
+    for (unsigned field = 0; field < used; ++field) {
       add_elements(structure->getElementType(field), offset + fields->getElementOffset(field), layout, elements);
     }
   } else if (auto* array = dyn_cast<ArrayType>(type)) {

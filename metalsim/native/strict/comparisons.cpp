@@ -133,6 +133,7 @@ bool Visitor::VisitExpr(Expr* expression) {
   if (function_ != nullptr && function_->isDependentContext()) {
     return true;
   }
+  check_matrix_elements(expression);
   if (auto* operation = dyn_cast<BinaryOperator>(expression)) {
     note_conditions_of_operator(operation);
   } else if (auto* list = dyn_cast<InitListExpr>(expression)) {

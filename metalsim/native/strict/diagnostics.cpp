@@ -139,6 +139,9 @@ std::optional<Classification> classify_conversion(const Diagnostic& diagnostic, 
   }
   QualType target = types[0];
   QualType source = types[1];
+  if (matrix_elements(target) != nullptr || matrix_elements(source) != nullptr) {
+    return Classification{Rule::matrix_elements, sentence(Rule::matrix_elements, {kAsAWhole})};
+  }
   if (target->isExtVectorType() && source->isExtVectorType()) {
     return Classification{Rule::vector_conversion,
                           sentence(Rule::vector_conversion, {metal_name(source), metal_name(target)})};

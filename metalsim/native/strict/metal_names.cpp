@@ -20,10 +20,17 @@ std::string metal_name(LangAS space) {
   }
 }
 
+const ExtVectorType* matrix_elements(QualType type) {
+  const auto* vector = type.getNonReferenceType()->getAs<ExtVectorType>();
+  return vector != nullptr && vector->getNumElements() == 64 ? vector : nullptr;
+}
+
 std::string metal_name(QualType type) {
   type = type.getNonReferenceType().getUnqualifiedType();
   if (const auto* vector = type->getAs<ExtVectorType>()) {
-    return metal_name(vector->getElementType()) + std::to_string(vector->getNumElements());
+    std::string length = std::to_string(vector->getNumElements());
+    std::string element = metal_name(vector->getElementType());
+    return matrix_elements(type) != nullptr ? "vec<" + element + ", " + length + ">" : element + length;
   }
   if (type->isSpecificBuiltinType(BuiltinType::BFloat16)) {
     return "bfloat";

@@ -9,6 +9,9 @@ namespace metalsim::strict {
 /// device, constant, threadgroup or thread.
 std::string metal_name(clang::LangAS space);
 
+/// The type if it is that of a matrix' thread_elements(), which no other vector has, or null.
+const clang::ExtVectorType* matrix_elements(clang::QualType type);
+
 /// float4 for what clang calls `float __attribute__((ext_vector_type(4)))`.
 std::string metal_name(clang::QualType type);
 

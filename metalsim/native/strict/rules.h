@@ -13,6 +13,9 @@ enum class Rule {
 #undef METALSIM_RULE
 };
 
+/// What Rule::matrix_elements says of all elements at once.
+inline constexpr const char* kAsAWhole = "they are not vec<T, 2>, and cannot be used as a whole";
+
 /// Whether the language version, as in __METAL_VERSION__, has what the rule refuses.
 bool is_accepted(Rule rule, unsigned language_version);
 

@@ -1,5 +1,6 @@
 // The walk through the AST of a Metal source. Each check is a member function in the file of its subject:
-// address_spaces.cpp, types.cpp, comparisons.cpp, declarations.cpp, calls.cpp and restrictions.cpp.
+// address_spaces.cpp, types.cpp, comparisons.cpp, matrix_elements.cpp, declarations.cpp, calls.cpp and
+// restrictions.cpp.
 //
 // Instantiations of templates are walked as well: what a pattern means, for instance the address space of T*, is known
 // there.
@@ -52,6 +53,9 @@ public:
   // Comparisons of vectors.
   bool VisitExpr(clang::Expr* expression);
 
+  // Elements of simdgroup matrices; of expressions, see check_matrix_elements.
+  bool VisitDeclStmt(clang::DeclStmt* statement);
+
   // Declarations.
   bool VisitVarDecl(clang::VarDecl* variable);
   bool VisitFunctionDecl(clang::FunctionDecl* function);
@@ -87,6 +91,7 @@ private:
   void note_conditions_of_operator(const clang::BinaryOperator* operation);
   void note_conditions_of_list(const clang::InitListExpr* list);
   void check_matrix(clang::QualType type, clang::SourceLocation location);
+  void check_matrix_elements(clang::Expr* expression);
   void check_program_scope(clang::VarDecl* variable);
   void check_initializer(clang::VarDecl* variable);
   void check_kernel(clang::FunctionDecl* kernel);
@@ -105,6 +110,8 @@ private:
   llvm::DenseSet<const clang::Expr*> free_arguments_;
   /// What is used for nothing but whether it is zero, with its parentheses and implicit casts taken off.
   llvm::DenseSet<const clang::Expr*> conditions_;
+  /// What has the type of thread_elements(), and is used as can be known to be right.
+  llvm::DenseSet<const clang::Expr*> known_uses_;
   llvm::MapVector<const clang::FunctionDecl*, llvm::SmallVector<const clang::FunctionDecl*, 4>> callees_;
 };
 

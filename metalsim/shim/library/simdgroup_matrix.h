@@ -40,7 +40,32 @@ template <typename D, typename A, typename B, typename C> constexpr bool has_pro
   return is_uniform || (accumulates_float && (both_half || both_bfloat || float_by_16_bits || bfloat_by_half));
 }
 
-template <typename T> METALSIM_INLINE abi::MatrixElements as_floats(metal::vec<T, 2> elements) {
+/// What thread_elements() gives. Apple's is vec<T, 64>, and so is a matrix in AIR, of which the first two elements are
+/// the thread's and the others mean nothing. The strict pass sees such a vector, and refuses what cannot be known of it
+/// (native/strict/matrix_elements.cpp). Where kernels run it is a class as large as that, of which nothing but the two
+/// elements is ever copied: a vector would be kept in eight registers of the CPU.
+inline constexpr int kMatrixElements = 64;
+#ifdef METALSIM_STRICT
+template <typename T> using ThreadElements = metal::vec<T, kMatrixElements>;
+#else
+template <typename T> class alignas(kMatrixElements * sizeof(T)) ThreadElements {
+public:
+  ThreadElements() = default;
+  METALSIM_INLINE ThreadElements(const ThreadElements& other) { *this = other; }
+  METALSIM_INLINE ThreadElements& operator=(const ThreadElements& other) {
+    own_[0] = other.own_[0];
+    own_[1] = other.own_[1];
+    return *this;
+  }
+  METALSIM_INLINE T& operator[](int i) & { return own_[i]; }
+  METALSIM_INLINE T operator[](int i) const& { return own_[i]; }
+
+private:
+  T own_[2];
+};
+#endif
+
+template <typename T> METALSIM_INLINE abi::MatrixElements as_floats(const ThreadElements<T>& elements) {
   return abi::MatrixElements{static_cast<float>(elements[0]), static_cast<float>(elements[1])};
 }
 
@@ -78,11 +103,11 @@ template <typename T, int Columns, int Rows> struct simdgroup_matrix {
     elements_[1] = place.row == place.column + 1 ? diagonal : T(0.0f);
   }
 
-  METALSIM_INLINE vec<T, 2>& thread_elements() { return elements_; }
-  METALSIM_INLINE const vec<T, 2>& thread_elements() const { return elements_; }
+  METALSIM_INLINE ::metalsim::shim::ThreadElements<T>& thread_elements() { return elements_; }
+  METALSIM_INLINE ::metalsim::shim::ThreadElements<T> thread_elements() const { return elements_; }
 
 private:
-  vec<T, 2> elements_;
+  ::metalsim::shim::ThreadElements<T> elements_;
 };
 
 typedef simdgroup_matrix<float, 8, 8> simdgroup_float8x8;
@@ -92,7 +117,8 @@ typedef simdgroup_matrix<bfloat, 8, 8> simdgroup_bfloat8x8;
 template <typename T, int Columns, int Rows = Columns>
 METALSIM_INLINE simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T value) {
   simdgroup_matrix<T, Columns, Rows> matrix;
-  matrix.thread_elements() = value;
+  matrix.thread_elements()[0] = value;
+  matrix.thread_elements()[1] = value;
   return matrix;
 }
 template <typename T, int Columns, int Rows = Columns>
@@ -135,8 +161,8 @@ METALSIM_INLINE void simdgroup_multiply_accumulate(simdgroup_matrix<D, 8, 8>& d,
   constexpr uint32_t types = abi::matrix_product(shim::MatrixElement<D>::type, shim::MatrixElement<A>::type,
                                                  shim::MatrixElement<B>::type, shim::MatrixElement<C>::type);
   const abi::MatrixElements result =
-      metalsim_matrix_product(types, shim::as_floats(a.thread_elements()), shim::as_floats(b.thread_elements()),
-                              shim::as_floats(c.thread_elements()));
+      metalsim_matrix_product(types, shim::as_floats<A>(a.thread_elements()), shim::as_floats<B>(b.thread_elements()),
+                              shim::as_floats<C>(c.thread_elements()));
   d.thread_elements()[0] = static_cast<D>(result[0]);
   d.thread_elements()[1] = static_cast<D>(result[1]);
 }
