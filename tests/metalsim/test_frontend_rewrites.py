@@ -242,37 +242,60 @@ def test_array_parameters(source, expected):
 
 # ---- method qualifiers
 
+THREAD = 'METALSIM_OBJECTS("thread;thread")'
+DEVICE = 'METALSIM_OBJECTS("device;device")'
+
 
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("struct S { void f() const thread {} };", "struct S { void f() const {} };"),
-        ("struct S { S() thread : a(1), b{2} {} int a, b; };", "struct S { S() : a(1), b{2} {} int a, b; };"),
+        ("struct S { void f() const thread {} };", f"struct S {{ void {THREAD} f() const {{}} }};"),
+        (
+            "struct S { S() thread : a(1), b{2} {} int a, b; };",
+            f"struct S {{ {THREAD} S() : a(1), b{{2}} {{}} int a, b; }};",
+        ),
         (
             "struct S { T operator()(T a) const thread { return a; } };",
-            "struct S { T operator()(T a) const { return a; } };",
+            f"struct S {{ T {THREAD} operator()(T a) const {{ return a; }} }};",
         ),
-        ("struct S { operator vec<T, 2>() const device; };", "struct S { operator vec<T, 2>() const ; };"),
+        ("struct S { operator vec<T, 2>() const device; };", f"struct S {{ {DEVICE} operator vec<T, 2>() const ; }};"),
         (
             "struct S { int f() device { return 1; } int f() thread { return 2; } int g(); };",
-            "struct S { int f() { return 2; } int g(); };",
+            'struct S { int METALSIM_OBJECTS("thread;thread device") f() { return 2; } int g(); };',
         ),
-        ("struct S { thread T& f() thread; device T& f() device; };", "struct S { thread T& f() ; };"),
-        ("struct S { int f() threadgroup; int f() device; };", "struct S { int f() ; };"),
-        ("struct S { int f(int a) thread; int f(float a) device; };", "struct S { int f(int a) ; int f(float a) ; };"),
-        ("struct S { int f() const thread; int f() thread; };", "struct S { int f() const ; int f() ; };"),
+        (
+            "struct S { int f() device { return 1; } int f() constant { return 3; } int f() { return 2; } };",
+            'struct S { int METALSIM_OBJECTS("none;none device constant") f() { return 2; } };',
+        ),
+        (
+            "struct S { thread T& f() thread; device T& f() device; };",
+            'struct S { thread T METALSIM_OBJECTS("thread;thread device") & f() ; };',
+        ),
+        (
+            "struct S { int f() threadgroup; int f() device; };",
+            'struct S { int METALSIM_OBJECTS("threadgroup;threadgroup device") f() ; };',
+        ),
+        (
+            "struct S { int f(int a) thread; int f(float a) device; };",
+            f"struct S {{ int {THREAD} f(int a) ; int {DEVICE} f(float a) ; }};",
+        ),
+        (
+            "struct S { int f() const thread; int f() thread; };",
+            f"struct S {{ int {THREAD} f() const ; int {THREAD} f() ; }};",
+        ),
         (
             "struct S { template <typename U> void f(U a) thread; template <typename U> void f(U a) device; };",
-            "struct S { template <typename U> void f(U a) ; };",
+            'struct S { template <typename U> void METALSIM_OBJECTS("thread;thread device") f(U a) ; };',
         ),
         (
-            "struct S { template <typename U> if_a<U> f(U a) thread; template <typename U> if_b<U> f(U a) thread; };",
-            "struct S { template <typename U> if_a<U> f(U a) ; template <typename U> if_b<U> f(U a) ; };",
+            "struct S { template <typename U> if_a<U> f(U) thread; template <typename U> if_b<U> f(U) thread; };",
+            f"struct S {{ template <typename U> if_a<U> {THREAD} f(U) ; template <typename U> if_b<U> {THREAD} f(U) ; }};",
         ),
         (
             "struct S { auto f(device T* p) thread -> device T* { return p; } };",
-            "struct S { auto f(device T* p) -> device T* { return p; } };",
+            f"struct S {{ auto {THREAD} f(device T* p) -> device T* {{ return p; }} }};",
         ),
+        ("bool S<T>::f() const thread { return 1; }", f"bool {THREAD} S<T>::f() const {{ return 1; }}"),
     ],
 )
 def test_method_qualifiers(source, expected):

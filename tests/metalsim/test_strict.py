@@ -174,6 +174,22 @@ def test_kernels_that_apple_compiled_are_accepted(source: real_kernels.Source) -
     assert metalsim.compile(source.text, [headers]).kernel_names
 
 
+@pytest.mark.parametrize("source", [real_kernels.MLX_STEEL, real_kernels.TORCH_PREFILL], ids=lambda source: source.name)
+def test_known_kernels_and_the_generic_this_of_metal_4_1(source: real_kernels.Source) -> None:
+    """MLX's kernels are those of its fix for Metal 4.1; PyTorch 2.13 has `thread frag_type& frag_at(...)` without it."""
+    try:
+        headers = source.headers()
+    except WheelUnavailableError as reason:
+        pytest.skip(str(reason))
+    if source is real_kernels.MLX_STEEL:
+        assert metalsim.compile(source.text, [headers], language_version="4.1").kernel_names
+        return
+    with pytest.raises(metalsim.CompileError) as refusal:
+        metalsim.compile(source.text, [headers], language_version="4.1")
+    assert {d.rule for d in refusal.value.diagnostics} == {"metal-generic-this"}
+    assert all("parameters of 'frag_at'" in d.message for d in refusal.value.diagnostics)
+
+
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
 def test_mistake_in_attention_of_pytorch_is_refused(tmp_path: Path, change: Change) -> None:
     text = (TORCH_INCLUDE / KERNELS / "PrefillAttention.h").read_text()

@@ -60,6 +60,8 @@ bool Visitor::VisitCXXConstructExpr(CXXConstructExpr* construction) {
   const CXXConstructorDecl* constructor = construction->getConstructor();
   if (constructor->isCopyOrMoveConstructor() && !constructor->isUserProvided()) {
     free_arguments_.insert(construction->arg_begin(), construction->arg_end());
+  } else {
+    check_construction(construction);
   }
   return true;
 }
@@ -114,6 +116,8 @@ bool Visitor::VisitExplicitCastExpr(ExplicitCastExpr* cast) {
   LangAS target = are_pointers ? pointee_space(to) : space_of(to);
   if (source != target) {
     report(Rule::address_space_cast, cast->getBeginLoc(), {metal_name(source), metal_name(target)});
+  } else {
+    check_binding(are_pointers ? to : ast_.getLValueReferenceType(to), cast->getSubExprAsWritten());
   }
   return true;
 }

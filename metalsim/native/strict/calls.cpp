@@ -69,6 +69,7 @@ bool Visitor::VisitCallExpr(CallExpr* call) {
       free_arguments_.insert(operation->arg_begin(), operation->arg_begin() + count);
     }
   }
+  check_method_arguments(call);
   const FunctionDecl* callee = call->getDirectCallee();
   if (callee == nullptr) {
     return true; // pointers to functions are part of Metal from 2.3 on

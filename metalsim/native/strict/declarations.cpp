@@ -20,6 +20,9 @@ bool Visitor::VisitVarDecl(VarDecl* variable) {
   }
   // Only of what exists: PyTorch names simdgroup_matrix<bool, 8, 8> in an alias that it does not use.
   check_matrix(ast_.getBaseElementType(variable->getType()), location);
+  if (variable->getInit() != nullptr && !isa<ParmVarDecl>(variable)) {
+    check_binding(variable->getType(), variable->getInit());
+  }
   if (variable->getStorageClass() == SC_Register) {
     report(Rule::register_, location, {name});
   }
@@ -81,6 +84,9 @@ bool Visitor::VisitFunctionDecl(FunctionDecl* function) {
   }
   if (function->getReturnType().getAddressSpace() != LangAS::Default) {
     report(Rule::address_space_place, location, {"a function's result has no address space"});
+  }
+  if (const auto* constructor = dyn_cast<CXXConstructorDecl>(function)) {
+    check_member_initializers(constructor);
   }
   if (is_kernel(function)) {
     check_kernel(function);

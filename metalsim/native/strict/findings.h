@@ -24,6 +24,9 @@ public:
 
   const SourceText& text() const { return *text_; }
 
+  /// As in __METAL_VERSION__.
+  unsigned language_version() const { return language_version_; }
+
   /// Report what one of the pass's checks found; a rule is reported once for each line.
   void report(Rule rule, clang::SourceLocation location, llvm::ArrayRef<std::string> words = {});
 

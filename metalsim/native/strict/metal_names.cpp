@@ -62,8 +62,9 @@ std::string in_metal_words(StringRef message) {
 }
 
 LangAS space_of(QualType type) {
-  while (const ArrayType* array = type->getAsArrayTypeUnsafe()) {
-    type = array->getElementType();
+  // An array of a typedef has the address space itself, and any other array has it on its elements.
+  while (type.getAddressSpace() == LangAS::Default && type->isArrayType()) {
+    type = type->getAsArrayTypeUnsafe()->getElementType();
   }
   return type.getAddressSpace();
 }

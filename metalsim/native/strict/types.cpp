@@ -149,6 +149,14 @@ bool Visitor::VisitInitListExpr(InitListExpr* list) {
   if (record->getNumBases() > 0 && record->isAggregate() && list->getNumInits() > 0) {
     report(Rule::cxx17, list->getLBraceLoc(), {"an aggregate with a base class"});
   }
+  if (record->getNumBases() == 0 && !record->isUnion()) {
+    unsigned index = 0;
+    for (const FieldDecl* field : record->fields()) {
+      if (!field->isUnnamedBitField() && index < list->getNumInits()) {
+        check_binding(field->getType(), list->getInit(index++));
+      }
+    }
+  }
   return true;
 }
 

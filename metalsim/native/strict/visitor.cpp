@@ -49,6 +49,13 @@ bool Visitor::TraverseCXXConversionDecl(CXXConversionDecl* function) {
   return proceed;
 }
 
+bool Visitor::TraverseCXXDestructorDecl(CXXDestructorDecl* function) {
+  FunctionDecl* outer = std::exchange(function_, function);
+  bool proceed = Base::TraverseCXXDestructorDecl(function);
+  function_ = outer;
+  return proceed;
+}
+
 bool Visitor::is_kernel(const FunctionDecl* function) const {
   if (function == nullptr) {
     return false;

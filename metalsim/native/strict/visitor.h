@@ -1,6 +1,6 @@
 // The walk through the AST of a Metal source. Each check is a member function in the file of its subject:
-// address_spaces.cpp, types.cpp, comparisons.cpp, matrix_elements.cpp, declarations.cpp, calls.cpp and
-// restrictions.cpp.
+// address_spaces.cpp, member_functions.cpp, types.cpp, comparisons.cpp, matrix_elements.cpp, declarations.cpp, calls.cpp
+// and restrictions.cpp.
 //
 // Instantiations of templates are walked as well: what a pattern means, for instance the address space of T*, is known
 // there.
@@ -8,6 +8,7 @@
 
 #include "findings.h"
 #include "metal_names.h"
+#include "object_spaces.h"
 
 #include "clang/AST/RecursiveASTVisitor.h"
 #include "llvm/ADT/DenseSet.h"
@@ -19,7 +20,12 @@ class Visitor : public clang::RecursiveASTVisitor<Visitor> {
   using Base = clang::RecursiveASTVisitor<Visitor>;
 
 public:
-  Visitor(clang::ASTContext& ast, Findings& findings) : ast_(ast), findings_(findings), text_(findings.text()) {}
+  /// From this language version on `this` of a function without an address space is generic.
+  static constexpr unsigned kGenericThisVersion = 410;
+
+  Visitor(clang::ASTContext& ast, Findings& findings)
+      : ast_(ast), findings_(findings), text_(findings.text()),
+        spaces_(findings.language_version() >= kGenericThisVersion) {}
 
   /// Check the whole source.
   void run();
@@ -31,6 +37,7 @@ public:
   bool TraverseCXXMethodDecl(clang::CXXMethodDecl* function);
   bool TraverseCXXConstructorDecl(clang::CXXConstructorDecl* function);
   bool TraverseCXXConversionDecl(clang::CXXConversionDecl* function);
+  bool TraverseCXXDestructorDecl(clang::CXXDestructorDecl* function);
   bool TraverseNestedNameSpecifierLoc(clang::NestedNameSpecifierLoc qualifier);
 
   // Address spaces.
@@ -64,6 +71,10 @@ public:
   bool VisitCallExpr(clang::CallExpr* call);
   bool VisitRecoveryExpr(clang::RecoveryExpr* call);
 
+  // What `this` and its members are bound to.
+  bool VisitReturnStmt(clang::ReturnStmt* statement);
+  bool VisitBinaryOperator(clang::BinaryOperator* operation);
+
   // What the language does not have at all.
   bool VisitGotoStmt(clang::GotoStmt* statement);
   bool VisitIndirectGotoStmt(clang::IndirectGotoStmt* statement);
@@ -95,6 +106,12 @@ private:
   void check_program_scope(clang::VarDecl* variable);
   void check_initializer(clang::VarDecl* variable);
   void check_kernel(clang::FunctionDecl* kernel);
+  void report_generic_this(clang::SourceLocation location, const std::string& problem);
+  void check_object(const clang::CXXMethodDecl* method, const clang::Expr* object, clang::SourceLocation location);
+  void check_method_arguments(clang::CallExpr* call);
+  void check_construction(const clang::CXXConstructExpr* construction);
+  void check_member_initializers(const clang::CXXConstructorDecl* constructor);
+  void check_binding(clang::QualType target, const clang::Expr* value);
   void check_matrix_product(clang::CallExpr* call, const clang::FunctionDecl* callee);
   void check_recursion();
 
@@ -105,6 +122,7 @@ private:
   clang::ASTContext& ast_;
   Findings& findings_;
   const SourceText& text_;
+  const ObjectSpaces spaces_;
   clang::FunctionDecl* function_ = nullptr;
   /// Arguments whose address space may change: objects of member functions, and what implicit copies read.
   llvm::DenseSet<const clang::Expr*> free_arguments_;

@@ -8,3 +8,11 @@
 #define threadgroup METALSIM_THREADGROUP_SPACE
 #define thread
 #define kernel __attribute__((internal_linkage, annotate("metalsim_kernel")))
+
+// What the front end makes of the address space after a member function's parameters: the function's own; and those of
+// all overloads that differ in nothing else. Only the strict pass wants to know.
+#ifdef METALSIM_STRICT
+#define METALSIM_OBJECTS(SPACES) __attribute__((annotate("metalsim_objects:" SPACES)))
+#else
+#define METALSIM_OBJECTS(SPACES)
+#endif
