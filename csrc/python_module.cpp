@@ -1,11 +1,14 @@
 // The Python module torch_fused_attn._C. Importing it registers the operators (library.cpp and the backends); its
 // functions are the shape checks, which the fake kernels in torch_fused_attn/fakes.py call with symbolic sizes, and
-// kernel_plan.
+// kernel_plan. It also gives Python the error of a kernel that Metal refuses.
 #include "attention_args.h"
 #include "cache_args.h"
+#include "kernel_error.h"
 #include "python_plan.h"
 
 #include <torch/csrc/utils/pybind.h>
+
+#include <exception>
 
 namespace {
 
@@ -36,6 +39,18 @@ void py_check_paged(const Tensor& query, const Tensor& key_cache, const Tensor& 
               {is_causal, scale, alibi_slopes, window_left, window_right, softcap, sinks});
 }
 
+/// Turns KernelError into torch_fused_attn.KernelError, for all of torch's functions: an operator is called by one of
+/// torch's own, whose translators know c10::Error alone. Extensions and torch share pybind11's list of translators.
+void translate_kernel_error(std::exception_ptr raised) {
+  try {
+    std::rethrow_exception(std::move(raised));
+  } catch (const KernelError& error) {
+    const auto type = pybind11::module_::import("torch_fused_attn.kernel_error").attr("KernelError");
+    const pybind11::object value = type(error.what_without_backtrace(), error.kernel(), error.details());
+    PyErr_SetObject(type.ptr(), value.ptr());
+  }
+}
+
 } // namespace
 
 PYBIND11_MODULE(_C, m) {
@@ -48,4 +63,5 @@ PYBIND11_MODULE(_C, m) {
   m.def("check_copy_blocks_", &check_copy_blocks);
   m.def("check_merge_states", &check_merge_states);
   define_kernel_plan(m);
+  pybind11::register_exception_translator(&translate_kernel_error);
 }

@@ -103,6 +103,14 @@ py::object cache_plan(int64_t tokens) {
   return described(plan_reshape_and_cache(tokens));
 }
 
+py::object copy_plan(int64_t pairs, int64_t units) {
+  return described(plan_copy_blocks(pairs, units));
+}
+
+py::object merge_plan(const std::string& element, int64_t head_dim) {
+  return described(plan_merge_states(named(kElements, "element", element), head_dim, 1, 1, 1));
+}
+
 } // namespace
 
 void define_kernel_plan(py::module_& module) {
@@ -114,6 +122,8 @@ void define_kernel_plan(py::module_& module) {
              "has_sinks"_a = false, "has_aligned_rows"_a = false,
              "The kernels that a call of these sizes launches on a GPU of this family (7 for M1, 9 for M4 ...).");
   module.def("cache_plan", &cache_plan, "tokens"_a, "The kernel that writes so many tokens to a paged cache.");
+  module.def("copy_plan", &copy_plan, "pairs"_a, "units"_a, "The kernel that copies blocks of so many loads each.");
+  module.def("merge_plan", &merge_plan, "element"_a, "head_dim"_a, "The kernel that merges states, here of one row.");
 }
 
 } // namespace fused_attn
