@@ -46,7 +46,8 @@ void translate_kernel_error(std::exception_ptr raised) {
     std::rethrow_exception(std::move(raised));
   } catch (const KernelError& error) {
     const auto type = pybind11::module_::import("torch_fused_attn.kernel_error").attr("KernelError");
-    const pybind11::object value = type(error.what_without_backtrace(), error.kernel(), error.details());
+    const pybind11::object value =
+        type(error.what_without_backtrace(), error.kernel(), error.reason(), error.details());
     PyErr_SetObject(type.ptr(), value.ptr());
   }
 }

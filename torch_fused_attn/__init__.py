@@ -25,6 +25,7 @@ from torch_fused_attn.functional import (
     fused_attention_paged,
     fused_attention_varlen,
 )
+from torch_fused_attn.kernel_error import KernelError
 from torch_fused_attn.modules import FusedAttention
 from torch_fused_attn.multihead import FusedMultiheadAttention
 from torch_fused_attn.paged_kv_cache import PagedBatch, PagedKVCache, PagedLayer
@@ -33,6 +34,7 @@ from torch_fused_attn.swap import SwapReport, swap_attention
 __all__ = [
     "FusedAttention",
     "FusedMultiheadAttention",
+    "KernelError",
     "PagedBatch",
     "PagedKVCache",
     "PagedLayer",

@@ -10,7 +10,8 @@ from torch._subclasses.functional_tensor import FunctionalTensor
 from torch_fused_attn._tensors import with_unit_stride
 from torch_fused_attn.functional import fused_attention
 
-# Why a call goes to the function that was there before. In the order in which they are looked for.
+# Why a call goes to the function that was there before. In the order in which they are looked for; "kernel" comes out last,
+# when the operator is called.
 REASONS = {
     "device": "a tensor is on a device that is not routed, or the tensors are on several",
     "tensor type": "a tensor is nested, sparse, or of a subclass of torch.Tensor",
@@ -24,6 +25,7 @@ REASONS = {
     "head_dim": "a head_dim is 0 or more than 256, or that of query is not that of key",
     "mask": "attn_mask comes with is_causal, does not broadcast, or has a dtype that is not bool, fp32 or query's",
     "scale": "scale is infinite or not a number",
+    "kernel": "Metal refused a kernel that the call needs, now or earlier in this process",
 }
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 _NUMBERS = (float, int, torch.SymFloat, torch.SymInt)
@@ -73,7 +75,11 @@ def why_stock(
 def fused_sdpa(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool, scale: float | None
 ) -> Tensor:
-    """Compute what ``F.scaled_dot_product_attention`` means by these arguments; ``why_stock`` has agreed to them."""
+    """Compute what ``F.scaled_dot_product_attention`` means by these arguments; ``why_stock`` has agreed to them.
+
+    Raises:
+        KernelError: Metal refuses a kernel that the call needs.
+    """
     device = query.device.type
     if torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)

@@ -19,6 +19,7 @@ def reshape_and_cache_(
 
     Raises:
         RuntimeError: an argument is wrong (the message names it); nothing is written then.
+        KernelError: Metal refuses the kernel; nothing is written then either.
 
     Source: W. Kwon et al., "PagedAttention", SOSP 2023, section 4.2; the slot convention is vLLM's.
     """
@@ -38,6 +39,7 @@ def copy_blocks_(key_cache: Tensor, value_cache: Tensor, block_mapping: Tensor) 
 
     Raises:
         RuntimeError: an argument is wrong (the message names it); nothing is written then.
+        KernelError: Metal refuses the kernel; nothing is written then either.
 
     Source: W. Kwon et al., "PagedAttention", SOSP 2023, section 4.4.
     """
@@ -62,6 +64,7 @@ def merge_states(out_a: Tensor, lse_a: Tensor, out_b: Tensor, lse_b: Tensor) -> 
 
     Raises:
         RuntimeError: an argument is wrong (the message names it).
+        KernelError: Metal refuses the kernel.
 
     Source: M. Milakov, N. Gimelshein, "Online normalizer calculation for softmax", 2018, section 3.1.
     """

@@ -126,6 +126,7 @@ def fused_attention(
 
     Raises:
         RuntimeError: an argument is wrong (the message names it), or grad mode is on and an input requires grad.
+        KernelError: Metal refuses a kernel that the call needs; a RuntimeError, too.
 
     Source: A. Vaswani et al. 2017, section 3.2.1; T. Dao, "FlashAttention-2", 2023, algorithm 1; alignment as in
     FlashAttention from 2.1; ALiBi: O. Press et al. 2022; softcap: Gemma 2 report, section 2; sinks: G. Xiao et al. 2024.
@@ -230,6 +231,7 @@ def fused_attention_varlen(
 
     Raises:
         RuntimeError: an argument is wrong (the message names it), or grad mode is on and an input requires grad.
+        KernelError: Metal refuses a kernel that the call needs; a RuntimeError, too.
 
     Source: as :func:`fused_attention`; the packed layout is that of FlashAttention's ``flash_attn_varlen_func``.
     """
@@ -336,6 +338,7 @@ def fused_attention_paged(
 
     Raises:
         RuntimeError: an argument is wrong (the message names it), or grad mode is on and an input requires grad.
+        KernelError: Metal refuses a kernel that the call needs; a RuntimeError, too.
 
     Source: W. Kwon et al., "PagedAttention", SOSP 2023, section 4.1; the cache layout is FlashAttention's.
     """

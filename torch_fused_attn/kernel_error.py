@@ -13,12 +13,14 @@ class KernelError(RuntimeError):
 
     Attributes:
         kernel: name of the kernel, and of the library that it is of.
-        details: Metal's whole message; the error's own text has its first line.
+        reason: the line of Metal's message that says what is wrong; it is in the error's own text, too.
+        details: Metal's whole message.
     """
 
-    def __init__(self, message: str, kernel: str = "", details: str = "") -> None:
+    def __init__(self, message: str, kernel: str = "", reason: str = "", details: str = "") -> None:
         super().__init__(message)
         self.kernel = kernel
+        self.reason = reason
         self.details = details
 
 

@@ -209,6 +209,7 @@ class FusedMultiheadAttention(ScoreOptions):
             ValueError: an argument is wrong; the message names it.
             RuntimeError: grad mode is on and an input or a parameter requires grad, ``dropout`` is not 0 in training
                 mode, or an operator refuses an argument.
+            KernelError: Metal refuses a kernel that the call needs.
         """
         self._check_mode(need_weights)
         if kv_cache is not None:
@@ -229,9 +230,14 @@ class FusedMultiheadAttention(ScoreOptions):
         mask = _merge_masks(attn_mask, key_padding_mask, batch, self.num_heads, len_q, len_k)
 
         q, k, v = (self._heads_second(tokens) for tokens in self._project(query, key, value))
-        out = cast(Tensor, fused_attention(q, k, v, attn_mask=mask, is_causal=is_causal, **self.options()))
+        out = self._attend(q, k, v, mask, is_causal)
         out = out.transpose(1, 2) if self.batch_first else out.permute(2, 0, 1, 3)
         return self.out_proj(out.reshape(query.shape)), None
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor:
+        """Attend with [B, heads, L, head_dim]."""
+        options = self.options()
+        return cast(Tensor, fused_attention(query, key, value, attn_mask=mask, is_causal=is_causal, **options))
 
     def _batch_and_length(self, tokens: Tensor) -> tuple[int, int]:
         if tokens.dim() == 2:

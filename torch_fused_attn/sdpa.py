@@ -3,7 +3,8 @@
 ``enable()`` puts a function of this package in the place of ``torch.nn.functional.scaled_dot_product_attention``;
 ``disable()`` takes it away again. Each call is looked at: what the operators compute with the very same meaning goes to them,
 everything else, errors included, to the function that was there before. ``REASONS`` names what goes there, and ``counts()``
-says how often.
+says how often. So do calls of a kernel that Metal refuses, with a warning once (:class:`torch_fused_attn.KernelError`); but
+compiled code has the operator in its graph and raises: ``disable()``, and it is compiled anew, without.
 
 Reached are all calls that look the function up in its module: ``F.scaled_dot_product_attention(...)``, transformers,
 ``nn.MultiheadAttention`` with ``need_weights=False``. Code that ran ``from torch.nn.functional import
@@ -24,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from torch_fused_attn._sdpa_rules import REASONS, fused_sdpa, why_stock
+from torch_fused_attn.kernel_error import KernelError, warn_once
 
 __all__ = ["REASONS", "Counts", "counts", "disable", "enable", "enabled", "reset_counts"]
 
@@ -149,12 +151,17 @@ def _routed(route: _Route) -> Callable[..., Tensor]:
         if devices is None:
             return route.stock(*arguments, scale=scale, enable_gqa=enable_gqa)
         reason = why_stock(devices, *arguments, scale=scale, enable_gqa=enable_gqa)
+        out: Tensor | None = None
+        if reason is None:
+            try:
+                out = fused_sdpa(query, key, value, attn_mask, is_causal, scale)
+            except KernelError as error:
+                warn_once(error)
+                reason = "kernel"
         if not torch.compiler.is_compiling():
             with _lock:
                 _calls[reason] += 1
-        if reason is not None:
-            return route.stock(*arguments, scale=scale, enable_gqa=enable_gqa)
-        return fused_sdpa(query, key, value, attn_mask, is_causal, scale)
+        return route.stock(*arguments, scale=scale, enable_gqa=enable_gqa) if out is None else out
 
     scaled_dot_product_attention.__doc__ = F.scaled_dot_product_attention.__doc__
     return scaled_dot_product_attention

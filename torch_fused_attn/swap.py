@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
+from torch_fused_attn._stock import attention, fused_or_stock
+from torch_fused_attn.functional import fused_attention
 from torch_fused_attn.multihead import FusedMultiheadAttention
 from torch_fused_attn.paged_kv_cache import PagedLayer
 
@@ -65,6 +67,7 @@ class SwappedMultiheadAttention(FusedMultiheadAttention):
 
         Raises:
             RuntimeError: ``is_causal`` without ``attn_mask``, or as :class:`FusedMultiheadAttention`.
+            KernelError: Metal refuses a kernel that a call with ``kv_cache`` needs; others are computed by stock attention.
             ValueError: as :class:`FusedMultiheadAttention`.
         """
         if is_causal:
@@ -88,6 +91,10 @@ class SwappedMultiheadAttention(FusedMultiheadAttention):
             kv_cache=kv_cache,
         )
 
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor:
+        options = {"attn_mask": mask, "is_causal": is_causal, **self.options()}
+        return fused_or_stock(fused_attention, attention, query, key, value, **options)
+
 
 def swap_attention(model: nn.Module, *, strict: bool = False) -> SwapReport:
     """Replace each ``nn.MultiheadAttention`` in a model, also inside of ``nn.Transformer*`` layers, by a fused one.
@@ -99,6 +106,9 @@ def swap_attention(model: nn.Module, *, strict: bool = False) -> SwapReport:
     Three results differ. Attention weights are not returned: ``need_weights=True`` raises, and a call that relies on its
     default, True, gets None for them. A query whose keys are all hidden gives the output projection's bias, not NaN. And
     ``nn.TransformerEncoder``'s detour over nested tensors, which zeroes the outputs of padded tokens, is switched off.
+
+    If Metal refuses a kernel (:class:`torch_fused_attn.KernelError`), the calls that need it are computed by
+    ``F.scaled_dot_product_attention``, with a warning once. Compiled code raises instead.
 
     Args:
         model: any module that contains others; changed in place. One attention module at several places stays one.

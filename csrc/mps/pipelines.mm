@@ -228,13 +228,13 @@ id<MTLComputePipelineState> pipeline_of(id<MTLDevice> device, const Kernel& kern
   const Pipeline made =
       pipelines().get(pipeline_name(kernel, threads), [&] { return new_pipeline(device, kernel, threads); });
   if (made.refusal) {
-    const std::string name = kernel_name(kernel);
-    std::ostringstream sentence;
-    sentence << "fused_attn: Metal " << made.refusal->what << " " << name << ": " << first_line(made.refusal->message)
-             << "; use stock attention for such calls (F.scaled_dot_product_attention, in transformers "
-                "attn_implementation=\"sdpa\"), and please attach the file that `python -m torch_fused_attn doctor "
-                "--report` writes to an issue";
-    throw KernelError(sentence.str(), name, made.refusal->message);
+    const std::string name = kernel_name(kernel), reason = first_line(made.refusal->message);
+    const std::string sentence =
+        c10::str("fused_attn: Metal ", made.refusal->what, " ", name, ": ", reason,
+                 "; use stock attention for such calls (F.scaled_dot_product_attention, in transformers "
+                 "attn_implementation=\"sdpa\"), and please attach the file that `python -m torch_fused_attn doctor "
+                 "--report` writes to an issue");
+    throw KernelError(sentence, name, reason, made.refusal->message);
   }
   return made.object;
 }

@@ -22,12 +22,14 @@ class Finding:
         status: how it begins.
         text: what was found.
         next_step: of a failure, what to do: an imperative, one sentence without its full stop.
+        details: lines for the report alone.
     """
 
     section: str
     status: Status
     text: str
     next_step: str = ""
+    details: str = ""
 
     def __post_init__(self) -> None:
         """Hold every failure to the rule that it says what to do."""
@@ -41,9 +43,9 @@ class Finding:
         return [first, f"       next: {self.next_step}."] if self.next_step else [first]
 
 
-def ok(section: str, text: str) -> Finding:
+def ok(section: str, text: str, details: str = "") -> Finding:
     """Return a line that says that something works."""
-    return Finding(section, Status.OK, text)
+    return Finding(section, Status.OK, text, details=details)
 
 
 def note(section: str, text: str) -> Finding:
@@ -56,6 +58,6 @@ def skipped(section: str, text: str) -> Finding:
     return Finding(section, Status.SKIPPED, text)
 
 
-def failed(section: str, text: str, next_step: str) -> Finding:
+def failed(section: str, text: str, next_step: str, details: str = "") -> Finding:
     """Return a line that says what does not work, and what to do."""
-    return Finding(section, Status.FAILED, text, next_step)
+    return Finding(section, Status.FAILED, text, next_step, details)

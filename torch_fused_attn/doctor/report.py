@@ -52,7 +52,7 @@ def _version_rows() -> Iterator[tuple[str, str]]:
         yield "memory", f"{int(memory) / 2**30:.0f} GiB"
 
 
-def _heading(findings: Iterable[Finding]) -> list[str]:
+def _heading(findings: Sequence[Finding]) -> list[str]:
     lines = ["# torch_fused_attn: report of the doctor", "", f"Begun {_now()}.", ""]
     lines += [*_table(("", "version"), _version_rows()), "", "## Findings", "", "```"]
     section = ""
@@ -61,7 +61,11 @@ def _heading(findings: Iterable[Finding]) -> list[str]:
             section = finding.section
             lines.append(section)
         lines += finding.lines
-    return [*lines, "```", ""]
+    lines += ["```", ""]
+    for finding in findings:
+        if finding.details:
+            lines += [f"### {finding.section}: {finding.text.split(':')[0]}", "", "```", finding.details, "```", ""]
+    return lines
 
 
 def _untimed() -> str:

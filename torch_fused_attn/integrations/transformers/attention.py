@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from torch_fused_attn import _stock
+from torch_fused_attn._stock import fused_or_stock
 from torch_fused_attn._tensors import with_unit_stride
 from torch_fused_attn.functional import (
     AttentionOptions,
@@ -75,6 +77,8 @@ def fused_attention_forward(
 ) -> tuple[Tensor, None]:
     """Attend, as transformers' ``AttentionInterface`` asks for it.
 
+    Calls of a kernel that Metal refuses are computed by stock PyTorch, with a warning once; only compiled code raises then.
+
     Args:
         module: the attention layer; its ``is_causal`` counts where the argument is None.
         query: [B, Hq, Lq, D], fp32, fp16 or bf16; copied if its last dimension is strided, as key and value are.
@@ -126,12 +130,14 @@ def fused_attention_forward(
     max_q = query.shape[2] if max_length_q is None else _as_int(max_length_q)
     paged_keys: PagedKeys | None = keywords.get(PAGED_KEYS)
     if paged_keys is not None:
-        out = fused_attention_paged(_packed(query), *paged_keys, offsets_q, max_q, **options)
+        call = (_packed(query), *paged_keys, offsets_q, max_q)
+        out = fused_or_stock(fused_attention_paged, _stock.attention_paged, *call, **options)
     else:
         offsets_k = offsets_q if cu_seq_lens_k is None else cu_seq_lens_k.to(torch.int32)
         max_k = key.shape[2] if max_length_k is None else _as_int(max_length_k)
         tokens = _packed(query), _packed(key), _packed(value)
-        out = fused_attention_varlen(*tokens, offsets_q, offsets_k, max_q, max_k, **options)
+        lengths = offsets_q, offsets_k, max_q, max_k
+        out = fused_or_stock(fused_attention_varlen, _stock.attention_varlen, *tokens, *lengths, **options)
     batch_size, num_heads, length, _ = query.shape
     return out.view(batch_size, length, num_heads, -1), None
 
@@ -186,7 +192,7 @@ def _dense(
         attention_mask = attention_mask[:, None, None, :]
     if position_bias is not None:
         attention_mask = _biased(position_bias[..., : key.shape[2]], attention_mask)
-    return fused_attention(query, key, value, attn_mask=attention_mask, **options)
+    return fused_or_stock(fused_attention, _stock.attention, query, key, value, attn_mask=attention_mask, **options)
 
 
 def _biased(position_bias: Tensor, mask: Tensor | None) -> Tensor:

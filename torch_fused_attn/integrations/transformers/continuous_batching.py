@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from torch_fused_attn import _stock
 from torch_fused_attn.cache_ops import reshape_and_cache_
 from torch_fused_attn.integrations.transformers.attention import NAME, PAGED_KEYS, PagedKeys
 from torch_fused_attn.integrations.transformers.model_support import MaskKind, mask_kind
@@ -111,7 +112,9 @@ def _update(
 
     # Both have the pages of all layers and of keys and values alike, shifted to start at this layer's first one.
     key_cache, value_cache = allocator._kv_page_views[layer_idx]
-    reshape_and_cache_(key, value, key_cache, value_cache, write_index)
+    _stock.fused_or_stock(
+        reshape_and_cache_, _stock.reshape_and_cache_, key, value, key_cache, value_cache, write_index
+    )
     if read_index.numel() > 0:
         if is_ring:
             # Position p is at place p % sliding_window, and no page but the first begins at a known one: pages of one token.
