@@ -1,5 +1,6 @@
 """``python -m torch_fused_attn doctor``: it says what works, and for everything that does not the next step."""
 
+import dataclasses
 import importlib
 import os
 import platform
@@ -13,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from torch_fused_attn import _load
-from torch_fused_attn.doctor import command, environment, kernels, self_check
+from torch_fused_attn import KernelError, _load
+from torch_fused_attn.doctor import command, environment, kernels, report, self_check
 from torch_fused_attn.doctor.finding import Finding, Status
 
 ROOT = Path(__file__).parents[1]
@@ -284,16 +285,95 @@ def test_self_check_goes_on_after_an_exception(monkeypatch):
     assert all("\n" not in line for failure in failures(found) for line in failure.lines)
 
 
-def test_kernel_that_does_not_compile(monkeypatch):
-    def call(device):
-        raise RuntimeError("fused_attn: Metal does not compile prefill.metal: error: unknown type name 'bfloat'")
+@pytest.fixture
+def gpu(monkeypatch):
+    """Let there be a GPU whose compiler refuses what a function says, and whose calls do nothing; return what it compiles."""
+    compiled = []
 
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    monkeypatch.setattr(kernels, "FAMILIES", [kernels.Family("prefill", ("prefill",), call)])
-    (failure,) = kernels.check_kernels("kernels")
-    assert failure.status is Status.FAILED
-    assert "unknown type name 'bfloat'" in failure.text
-    assert "doctor --report" in failure.next_step
+    def describe(refuses):
+        def mps_compile(file, kernel, macros, bools, uints, threads):
+            assert not set(bools) & set(uints)
+            compiled.append((kernel, macros.get("FUSED_ATTN_ELEMENT"), macros.get("FUSED_ATTN_HEAD_DIM")))
+            if refuses(kernel, macros):
+                name = f"{kernel} of {file} {macros}"
+                reason = f"{file}:7:1: error: no"
+                raise KernelError(
+                    f"fused_attn: Metal does not compile {name}: {reason}", name, reason, f"{reason}\n  ^\nthe end"
+                )
+
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+        monkeypatch.setattr(torch.mps, "synchronize", lambda: None)
+        monkeypatch.setattr(environment, "describe_device", lambda: ("Apple M1", 7, 8))
+        monkeypatch.setattr(torch.ops.fused_attn, "mps_compile", mps_compile, raising=False)
+        quiet = [dataclasses.replace(family, call=lambda device: lambda: None) for family in kernels.FAMILIES]
+        monkeypatch.setattr(kernels, "FAMILIES", quiet)
+        return compiled
+
+    return describe
+
+
+def test_every_family_is_compiled(gpu):
+    """In all dtypes and head dims; on a Mac these are the defaults."""
+    compiled = gpu(lambda kernel, macros: False)
+    found = list(kernels.check_kernels("kernels", kernels.HEAD_DIMS, tuple(kernels.ELEMENTS)))
+    assert [finding.text.split(":")[0] for finding in found] == [family.name for family in kernels.FAMILIES]
+    assert all(finding.status is Status.OK for finding in found)
+    every = {(element, str(head_dim)) for element in ("float", "half", "bfloat") for head_dim in (64, 96, 128, 256)}
+    for name in ("prefill", "decode"):
+        assert {tuple(macros) for kernel, *macros in compiled if kernel == name} == every
+    for name in ("merge_splits", "merge_states"):
+        assert sum(kernel == name for kernel, *_ in compiled) == len(every)
+    assert {kernel for kernel, *_ in compiled} == {name for family in kernels.FAMILIES for name in family.launched}
+    assert sum(len(finding.details.splitlines()) for finding in found) == len(compiled), "a time for each"
+
+
+def test_kernels_that_do_not_compile(gpu, tmp_path, monkeypatch):
+    """A line for each reason and family on the screen, Metal's whole message of each kernel in the report."""
+    gpu(lambda kernel, macros: kernel == "decode" and macros["FUSED_ATTN_ELEMENT"] == "bfloat")
+    found = list(kernels.check_kernels("kernels", (64, 128), tuple(kernels.ELEMENTS)))
+    refused = failures(found)
+    assert [failure.text.split(":")[0] for failure in refused] == [
+        "decode, rows as vectors",
+        "decode, rows as matrices",
+        "merge of split keys",
+    ]
+    assert (
+        "8 of 24 kernels do not compile (decode bf16 D64 dense, 1 rows; decode bf16 D64 paged, 1 rows; and 6 more): "
+        in (refused[0].text)
+    )
+    assert refused[0].text.endswith("decode.metal:7:1: error: no")
+    assert "doctor --report" in refused[0].next_step
+    assert not any("the end" in line for failure in refused for line in failure.lines)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    report.write(tmp_path / "report.md", found)
+    text = (tmp_path / "report.md").read_text()
+    assert text.count("decode.metal:7:1: error: no\n  ^\nthe end") == 8 + 8 + 2
+    assert "### kernels: decode, rows as vectors\n" in text
+
+
+def test_progress(monkeypatch, capsys):
+    """A bar where somebody looks at it, which is taken away at the end."""
+    kernels._show_progress(1, 2)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    kernels._show_progress(1, 2)
+    assert f"[{'#' * 20}{' ' * 20}] 1 of 2" in capsys.readouterr().err
+    kernels._show_progress(2, 2)
+    assert capsys.readouterr().err.strip() == ""
+
+
+def test_call_that_fails(gpu, monkeypatch):
+    """Whatever compiled: the doctor goes on to the next family."""
+
+    def call(device):
+        raise RuntimeError("fused_attn: something else")
+
+    gpu(lambda kernel, macros: False)
+    broken, *others = kernels.FAMILIES
+    monkeypatch.setattr(kernels, "FAMILIES", [dataclasses.replace(broken, call=call), *others])
+    found = list(kernels.check_kernels("kernels", (64,), ("fp16",)))
+    assert [failure.text for failure in failures(found)] == ["prefill: fused_attn: something else"]
+    assert len(found) == len(kernels.FAMILIES)
 
 
 SIMULATED = """
@@ -313,6 +393,8 @@ for family in kernels.FAMILIES:
     assert launched == family.launched, (family.name, launched)
     if family.name.startswith("decode"):
         assert bool(counted.counts.matrix_products) == family.name.endswith("matrices"), family.name
+    compiled = {launch["kernel"] for _, launch in family.kernels(kernels.Plans((7, 8), "fp16", 64))}
+    assert compiled == set(launched), (family.name, compiled)
     print(family.name)
 """
 
@@ -336,7 +418,8 @@ def test_on_the_simulated_device(tmp_path):
     assert sections_of(done.stdout) == SECTIONS
     assert "SIMULATED on this processor" in done.stdout
     assert "GPU family Apple9, 20 cores" in done.stdout
-    assert done.stdout.count(" s at its first use") == len(kernels.FAMILIES)
+    assert done.stdout.count(" compiled, the slowest in ") == len(kernels.FAMILIES)
+    assert done.stderr == "", "no bar, since nobody looks at it"
     assert "mps: 6 operators in fp32, fp16, bf16 agree with float64" in done.stdout
     report = (tmp_path / "report.md").read_text()
     assert "SIMULATED" in report

@@ -215,7 +215,7 @@ def test_a_kernel_that_does_not_compile(tmp_path):
     (metal / "score_rules.h").write_text("\n".join(broken))
     told = run(FAILING, FUSED_ATTN_METAL_FOLDER=str(metal))
     assert told.startswith(
-        "fused_attn: Metal does not compile prefill.metal FUSED_ATTN_ELEMENT=half FUSED_ATTN_HEAD_DIM=64"
+        "fused_attn: Metal does not compile prefill of prefill.metal FUSED_ATTN_ELEMENT=half FUSED_ATTN_HEAD_DIM=64"
     )
     assert f"score_rules.h:{len(broken)}:" in told
     assert "no_such_name" in told

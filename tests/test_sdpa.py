@@ -252,4 +252,4 @@ def test_training_goes_to_stock(device: torch.device) -> None:
 
 
 def test_every_reason_is_tested_and_none_other_is_given() -> None:
-    assert {*NOT_FUSED, "device", "transform"} == {*sdpa.REASONS}
+    assert {*NOT_FUSED, "device", "transform", "kernel"} == {*sdpa.REASONS}

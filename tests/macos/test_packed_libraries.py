@@ -240,3 +240,24 @@ def test_broken_library_is_compiled_from_source(packed, content):
     assert done.stderr.count("fused_attn: Metal does not load ") == 1
     assert "prefill-half-64-64-0-2-2-32-0-half.metallib: " in done.stderr
     assert "; its source is compiled instead" in done.stderr
+
+
+def test_library_without_the_kernel_is_compiled_from_source(packed):
+    """Metal loads it, and then makes no pipeline of it."""
+    for path in (packed / "libraries").glob("prefill-*"):
+        path.write_text(path.read_text().replace(" prefill(", " other("))
+    done = call(packed)
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+    assert done.stderr.count("fused_attn: of the library that was compiled with the package, Metal does not ") == 1
+    assert done.stderr.count("; its source is compiled instead") == 1
+
+
+def test_neither_library_nor_source(packed):
+    """What the source's compilation says is the error; the library's warning came before it."""
+    for path in (packed / "libraries").glob("prefill-*"):
+        path.write_bytes(b"")
+    (packed / "prefill.metal").write_text("float broken() { return no_such_name; }\n")
+    done = call(packed)
+    assert done.returncode == 1
+    assert done.stderr.count("fused_attn: Metal does not load ") == 1
+    assert "KernelError: fused_attn: Metal does not compile prefill of prefill.metal" in done.stderr

@@ -226,7 +226,7 @@ def compile_all(kernels: dict[str, list[Labelled]]) -> dict[str, list[Compiled]]
             done[jobs[job]][result.label] = result
             _show_progress(number, len(jobs))
     return {
-        family: [done[family][label] for label, _ in kernels[family] if label in done[family]] for family in kernels
+        family: [done[family][label] for label in dict(kernels[family]) if label in done[family]] for family in done
     }
 
 
