@@ -56,6 +56,7 @@ FUNCTIONS = {name: value for name, value in {**PUBLIC, **METHODS}.items() if ins
 
 #: These are inventions of this package: what they do is defined here and nowhere else.
 OWN = {
+    "torch_fused_attn.KernelError",
     "torch_fused_attn.SwapReport",
     "torch_fused_attn.swap_attention",
     "torch_fused_attn.swap.SwappedMultiheadAttention",
