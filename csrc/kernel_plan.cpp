@@ -261,7 +261,46 @@ Launch plan_merge(const AttentionProblem& problem) {
   return merge;
 }
 
-void plan_mask_tiles(AttentionPlan& plan, const AttentionProblem& problem) {
+/// What a score takes beside its products, in multiply-adds: scale, maximum and exponential, and also softcap, ALiBi
+/// and an additive mask together, which few calls have.
+constexpr int64_t kScoreWork = 64;
+/// What looking at a mask's entry takes, in the same unit. The arithmetic is about 24; an fp32 entry out of the DRAM of
+/// the M1, at 68.3 GB/s for 8 cores of 1.278 GHz, takes as long as 77, of which kUsefulShare makes less useful.
+constexpr int64_t kEntryWork = 64;
+
+/// Tiles at the two edges of what a threadgroup of prefill sees, and what it does before and after, as keys.
+constexpr int64_t kOtherKeys = 64;
+
+/// Gives a launch its work, and tells its kernel if it has to be cut. `rows` and `work_per_key` are of a simdgroup.
+void set_work(Launch& launch, Work work, const Gpu& gpu, int64_t rows, int64_t work_per_key) {
+  work.simdgroups = launch.threads / kLanes;
+  work.seconds_per_key = static_cast<double>(ceil_div(rows * work_per_key, kLanes)) / useful_cycles(gpu.family);
+  work.schedulers = std::max<int64_t>(gpu.cores, 1) * kSchedulers;
+  launch.work = work;
+  const bool is_cut = launch.parts().next()->threadgroups != launch.threadgroups;
+  launch.kernel.constants.push_back({kIsPartConstant, true, is_cut});
+}
+
+/// The work of prefill. Of packed and paged calls only bounds are known.
+Work prefill_work(const AttentionPlan& plan, const AttentionProblem& problem) {
+  Work work{};
+  work.axes = {0, 1, 2};
+  work.rows = plan.query_tile;
+  work.other_keys = kOtherKeys;
+  if (problem.source == KvSource::kDense) {
+    work.keys = problem.len_k;
+    work.position_offset = problem.is_top_left ? 0 : problem.len_k - problem.len_q;
+    work.window_left = problem.window_left;
+    work.window_right = problem.window_right;
+  } else {
+    work.keys = std::min(problem.len_k, problem.window_left + problem.window_right + plan.query_tile);
+    work.window_left = work.window_right = problem.len_k + problem.len_q;
+    work.total_rows = problem.total_q;
+  }
+  return work;
+}
+
+void plan_mask_tiles(AttentionPlan& plan, const AttentionProblem& problem, const Gpu& gpu, double max_seconds) {
   const int64_t query_tiles = ceil_div(problem.len_q, plan.query_tile);
   const int64_t key_tiles = ceil_div(problem.len_k, plan.key_tile);
   plan.label_sizes = {problem.mask_batch, problem.mask_heads, query_tiles, key_tiles};
@@ -273,10 +312,17 @@ void plan_mask_tiles(AttentionPlan& plan, const AttentionProblem& problem) {
   labels.threadgroups = {key_tiles, query_tiles, problem.mask_batch * problem.mask_heads};
   labels.threads = kLabelThreads;
   labels.threadgroup_bytes = kLabelThreads / kLanes * 4;
+  Work work{};
+  work.max_seconds = max_seconds;
+  work.axes = {1, 2, 0};
+  work.keys = plan.key_tile;
+  work.window_left = work.window_right = problem.len_q + plan.query_tile + plan.key_tile;
+  work.rows = plan.query_tile;
+  set_work(labels, work, gpu, ceil_div(plan.query_tile, kLabelThreads / kLanes), kEntryWork);
   plan.mask_tiles = std::move(labels);
 }
 
-AttentionPlan plan_prefill(const AttentionProblem& problem, const Gpu& gpu) {
+AttentionPlan plan_prefill(const AttentionProblem& problem, const Gpu& gpu, double max_seconds) {
   const int64_t head_dim = std::max(problem.head_dim, problem.head_dim_v);
   const PrefillTile& tile =
       first_fit(kPrefillTiles, [&](const PrefillTile& choice) { return choice.fits(gpu, problem.element, head_dim); });
@@ -298,8 +344,11 @@ AttentionPlan plan_prefill(const AttentionProblem& problem, const Gpu& gpu) {
   prefill.threadgroups = {ceil_div(problem.len_q, plan.query_tile), problem.num_heads, problem.batch};
   prefill.threads = tile.simdgroups * kLanes;
   prefill.threadgroup_bytes = tile.bytes(problem.head_dim, problem.head_dim_v);
+  Work work = prefill_work(plan, problem);
+  work.max_seconds = max_seconds;
+  set_work(prefill, work, gpu, tile.row_tiles * kFragment, problem.head_dim + problem.head_dim_v + kScoreWork);
   if (problem.mask != kNoMask) {
-    plan_mask_tiles(plan, problem);
+    plan_mask_tiles(plan, problem, gpu, max_seconds);
   }
   return plan;
 }
@@ -347,10 +396,10 @@ std::string library_file_name(const Kernel& kernel) {
   return name;
 }
 
-AttentionPlan plan_attention(const AttentionProblem& problem, const Gpu& gpu) {
+AttentionPlan plan_attention(const AttentionProblem& problem, const Gpu& gpu, double max_seconds) {
   const int64_t rows = problem.num_heads / problem.num_kv_heads * problem.len_q;
   const bool is_decode = rows <= kMaxDecodeRows && problem.len_q <= kMaxDecodeTokens;
-  return is_decode ? plan_decode(problem, gpu, rows) : plan_prefill(problem, gpu);
+  return is_decode ? plan_decode(problem, gpu, rows) : plan_prefill(problem, gpu, max_seconds);
 }
 
 Launch plan_merge_states(Element element, int64_t head_dim, int64_t len_q, int64_t num_heads, int64_t batch) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "../metal/params.h"
+#include "launch_parts.h"
 
 #include <array>
 #include <cstdint>
@@ -43,8 +44,10 @@ struct AttentionProblem {
   int64_t len_k;   ///< of the longest sequence, or a bound where only the device knows it
   int64_t total_q; ///< packed and paged calls: rows of query
   int64_t head_dim, head_dim_v;
-  int64_t window_left;    ///< keys visible before the query's position; no limit from len_k on
-  int64_t block_size = 1; ///< paged calls
+  int64_t window_left;                     ///< keys visible before the query's position; no limit from len_k on
+  int64_t window_right = kUnlimitedWindow; ///< the same after it
+  bool is_top_left = false;                ///< dense calls: query i sits at position i in place of i + len_k - len_q
+  int64_t block_size = 1;                  ///< paged calls
   MaskKind mask = kNoMask;
   int64_t mask_batch = 1, mask_heads = 1; ///< distinct masks: 1 where a dimension is broadcast
   bool limits_keys = false, has_alibi = false, has_softcap = false, has_sinks = false;
@@ -75,12 +78,15 @@ struct Kernel {
 /// What the library of a kernel, a file with its macros, is called as a file without a suffix: "reduce-half-64".
 std::string library_file_name(const Kernel& kernel);
 
-/// A dispatch of a kernel.
+/// A run of a kernel over a grid: one dispatch, or several of its parts.
 struct Launch {
   Kernel kernel{};
   std::array<int64_t, 3> threadgroups{};
   int64_t threads = 0;           ///< of a threadgroup
   int64_t threadgroup_bytes = 0; ///< that the kernel declares, at most
+  std::optional<Work> work{};    ///< of kernels that can be cut, which know where a part begins (kIsPartConstant)
+
+  Parts parts() const { return {threadgroups, work}; }
 };
 
 /// The launches of a call, in their order.
@@ -98,8 +104,9 @@ struct AttentionPlan {
   std::array<int64_t, 4> label_sizes;
 };
 
-/// Requires batch, num_heads, len_q and len_k of at least 1, and head dims that are multiples of kHeadDimMultiple.
-AttentionPlan plan_attention(const AttentionProblem& problem, const Gpu& gpu);
+/// `max_seconds` is how long a dispatch of a kernel that can be cut may take by the model, more than 0. Requires batch,
+/// num_heads, len_q and len_k of at least 1, and head dims that are multiples of kHeadDimMultiple.
+AttentionPlan plan_attention(const AttentionProblem& problem, const Gpu& gpu, double max_seconds = kMaxDispatchSeconds);
 
 /// Requires head_dim, len_q, num_heads and batch of at least 1.
 Launch plan_merge_states(Element element, int64_t head_dim, int64_t len_q, int64_t num_heads, int64_t batch);

@@ -13,6 +13,7 @@
 #include <metal_simdgroup>
 #include <metal_stdlib>
 
+#include "grid.h"
 #include "mask.h"
 #include "params.h"
 
@@ -36,10 +37,11 @@ label_mask_tiles(const device uchar* mask [[buffer(kMaskBuffer)]], device uchar*
                  uint3 group [[threadgroup_position_in_grid]], uint3 groups [[threadgroups_per_grid]],
                  uint thread_index [[thread_index_in_threadgroup]], uint simdgroup [[simdgroup_index_in_threadgroup]],
                  uint lane_index [[thread_index_in_simdgroup]]) {
+  const uint3 place = first_threadgroup(params) + group;
   const uint mask_heads = mask_heads_of(params);
-  const device uchar* own_mask = mask + mask_offset(params, group.z / mask_heads, group.z % mask_heads);
-  const uint first_query = group.y * kQueryTile;
-  const uint first_key = group.x * kKeyTile;
+  const device uchar* own_mask = mask + mask_offset(params, place.z / mask_heads, place.z % mask_heads);
+  const uint first_query = place.y * kQueryTile;
+  const uint first_key = place.x * kKeyTile;
   const uint rows = params.mask.row == 0 ? 1 : min(kQueryTile, params.len_q - first_query);
   const uint columns = params.mask_column == 0 ? 1 : min(kKeyTile, params.len_k - first_key);
 
@@ -72,6 +74,8 @@ label_mask_tiles(const device uchar* mask [[buffer(kMaskBuffer)]], device uchar*
     } else if ((found & kChangingEntry) == 0) {
       label = kPlainTile;
     }
-    labels[(group.z * ulong(groups.y) + group.y) * groups.x + group.x] = label;
+    const uint query_tiles = is_part ? (params.len_q + kQueryTile - 1) / kQueryTile : groups.y;
+    const uint key_tiles = is_part ? (params.len_k + kKeyTile - 1) / kKeyTile : groups.x;
+    labels[(place.z * ulong(query_tiles) + place.y) * key_tiles + place.x] = label;
   }
 }

@@ -41,6 +41,7 @@ enum AttentionConstant : uint32_t {
   kBlockSizeConstant = 5, ///< tokens of a block, paged calls
   kIsSplitConstant = 6,     ///< decode: num_splits is not 1; partial results are written, not out and lse
   kAlignedRowsConstant = 7, ///< decode: all rows of key and value begin at multiples of 16 bytes
+  kIsPartConstant = 8,      ///< prefill and its labels: a dispatch does a part of a grid, which begins at first_x, ...
 };
 
 /// What attn_mask holds.
@@ -76,6 +77,7 @@ struct AttentionParams {
   float softcap;
   uint32_t num_splits;          ///< decode: parts that a sequence's keys are split into
   uint32_t keys_per_split;      ///< decode: at least so many keys for a part; parts of a longer sequence are larger
+  uint32_t first_x, first_y, first_z; ///< the grid's threadgroup at which a dispatch begins, see kIsPartConstant
 };
 
 enum : int32_t { kUnlimitedWindow = 1 << 30 };

@@ -4,7 +4,7 @@
 //               Where windows limit keys, the last query tiles come first: under a causal mask they are the longest,
 //               and a long one that starts last would leave the other cores idle. Tiles of a head are neighbours in the
 //               grid, and so are heads that share a kv head: what runs at the same time reads the same keys, from the
-//               cache.
+//               cache. A long grid is dispatched in parts.
 //  threadgroup  kSimdgroups simdgroups. Each owns kRowTiles * 8 query rows, for all keys and the whole head dim, so
 //               that softmax never leaves the simdgroup.
 //  step         kKeyTile keys. S = Q K^T (8x8 fragments, scores of a row in four lanes), weights P in S's registers,
@@ -25,6 +25,7 @@
 #include <metal_stdlib>
 
 #include "fragments.h"
+#include "grid.h"
 #include "kv_source.h"
 #include "online_softmax.h"
 #include "params.h"
@@ -45,10 +46,11 @@ prefill(const device Element* query [[buffer(kQueryBuffer)]], const device Eleme
         uint3 group [[threadgroup_position_in_grid]], uint3 groups [[threadgroups_per_grid]],
         uint thread_index [[thread_index_in_threadgroup]], uint simdgroup [[simdgroup_index_in_threadgroup]],
         uint lane_index [[thread_index_in_simdgroup]]) {
-  const uint head = group.y;
-  const uint sequence = group.z;
+  const uint3 first = first_threadgroup(params);
+  const uint head = first.y + group.y;
+  const uint sequence = first.z + group.z;
   const KvSource source(params, sequence, head / params.queries_per_kv_head FUSED_ATTN_SOURCE_ARGUMENTS);
-  const uint query_tile = limits_keys ? groups.x - 1 - group.x : group.x;
+  const uint query_tile = first.x + (limits_keys ? groups.x - 1 - group.x : group.x);
   const uint tile_begin = query_tile * kQueryTile;
   if (tile_begin >= source.len_q) {
     return;

@@ -47,6 +47,8 @@ void set_rules(AttentionCall& call, const ScoreRules& rules) {
 
   AttentionProblem& problem = call.problem;
   problem.window_left = params.window_left;
+  problem.window_right = params.window_right;
+  problem.is_top_left = rules.top_left;
   problem.mask = mask_kind(call.mask);
   problem.limits_keys = rules.limits_keys();
   problem.has_alibi = rules.alibi_slopes.defined();
@@ -127,7 +129,7 @@ void attend(AttentionCall& call, const ScoreRules& rules) {
   set_heads(call);
   set_rules(call, rules);
   call.problem.has_aligned_rows = has_aligned_rows(call);
-  const AttentionPlan plan = plan_attention(call.problem, current_gpu());
+  const AttentionPlan plan = plan_attention(call.problem, current_gpu(), max_dispatch_seconds());
   call.params.num_splits = static_cast<uint32_t>(plan.num_splits);
   call.params.keys_per_split = static_cast<uint32_t>(plan.keys_per_split);
 
@@ -166,7 +168,7 @@ void attend(AttentionCall& call, const ScoreRules& rules) {
         .bind(kSinksBuffer, sinks)
         .bind_params(kParamsBuffer, call.params);
   }
-  encode(dispatches);
+  encode(std::move(dispatches));
 }
 
 } // namespace fused_attn::mps

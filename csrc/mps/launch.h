@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstddef>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,15 @@ public:
     return *this;
   }
 
+  /// Sets where in the grid the kernel is to begin, if it is one that can be cut: those have AttentionParams.
+  void begin_at(const std::array<int64_t, 3>& first) {
+    if (launch_.work) {
+      const uint32_t places[] = {static_cast<uint32_t>(first[0]), static_cast<uint32_t>(first[1]),
+                                 static_cast<uint32_t>(first[2])};
+      std::memcpy(params_.data() + offsetof(AttentionParams, first_x), places, sizeof places);
+    }
+  }
+
   const Launch& launch() const { return launch_; }
   const std::vector<std::pair<uint32_t, Tensor>>& tensors() const { return tensors_; }
   uint32_t params_index() const { return params_index_; }
@@ -53,10 +63,17 @@ private:
 /// The GPU that torch runs on.
 Gpu current_gpu();
 
-/// Encodes the dispatches, in order, on the current stream. Nothing waits: they run when the stream gets there.
+/// The environment's FUSED_ATTN_MAX_DISPATCH_SECONDS as it is now; kMaxDispatchSeconds if it is not set.
+double max_dispatch_seconds();
+
+/// Encodes the launches, in order, on the current stream. Nothing waits: they run when the stream gets there.
+///
+/// Before a command buffer would have more modelled work than max_dispatch_seconds, it is committed, and the stream
+/// goes on with a new one. Only work that was encoded here counts, and a commit of torch's own goes unnoticed: at
+/// worst, one comes too early.
 ///
 /// Everything that can fail or take long comes first: all tensors must have been allocated, and pipelines are compiled
 /// before the stream's queue is entered.
-void encode(const std::vector<Dispatch>& dispatches);
+void encode(std::vector<Dispatch> dispatches);
 
 } // namespace fused_attn::mps

@@ -7,7 +7,9 @@
 #include <ATen/mps/MPSStream.h>
 #include <c10/util/Exception.h>
 
+#include <cstdlib>
 #include <exception>
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -35,7 +37,8 @@ MTLSize metal_size(const std::array<int64_t, 3>& size) {
                      static_cast<NSUInteger>(size[2]));
 }
 
-void encode_one(id<MTLComputeCommandEncoder> encoder, id<MTLComputePipelineState> pipeline, const Dispatch& dispatch) {
+void encode_part(id<MTLComputeCommandEncoder> encoder, id<MTLComputePipelineState> pipeline, const Dispatch& dispatch,
+                 const Part& part) {
   [encoder setComputePipelineState:pipeline];
   for (const auto& [index, tensor] : dispatch.tensors()) {
     [encoder setBuffer:buffer_of(tensor) offset:byte_offset(tensor) atIndex:index];
@@ -43,8 +46,37 @@ void encode_one(id<MTLComputeCommandEncoder> encoder, id<MTLComputePipelineState
   if (!dispatch.params().empty()) {
     [encoder setBytes:dispatch.params().data() length:dispatch.params().size() atIndex:dispatch.params_index()];
   }
-  [encoder dispatchThreadgroups:metal_size(dispatch.launch().threadgroups)
+  [encoder dispatchThreadgroups:metal_size(part.threadgroups)
           threadsPerThreadgroup:metal_size({dispatch.launch().threads, 1, 1})];
+}
+
+/// Modelled seconds of what was encoded on a stream since it was last committed here. Torch has few streams, and they
+/// live as long as the process; each entry is used on its stream's queue alone.
+double& seconds_since_commit(at::mps::MPSStream* stream) {
+  static std::mutex mutex;
+  static std::map<at::mps::MPSStream*, double> seconds;
+  const std::lock_guard<std::mutex> lock(mutex);
+  return seconds[stream];
+}
+
+/// Encodes the parts of a launch. To be called on the stream's queue.
+void encode_launch(at::mps::MPSStream* stream, id<MTLComputePipelineState> pipeline, Dispatch& dispatch,
+                   double max_seconds) {
+  double& waiting = seconds_since_commit(stream);
+  Parts parts = dispatch.launch().parts();
+  while (const std::optional<Part> part = parts.next()) {
+    @autoreleasepool {
+      if (waiting > 0 && waiting + part->seconds > max_seconds) {
+        // Ends the encoder and commits without waiting; the next commandEncoder() is of a new command buffer. The same
+        // in torch 2.9 to 2.15 (MPSStream::synchronize, commit).
+        stream->synchronize(at::mps::SyncType::COMMIT);
+        waiting = 0;
+      }
+      waiting += part->seconds;
+      dispatch.begin_at(part->first);
+      encode_part(stream->commandEncoder(), pipeline, dispatch, *part);
+    }
+  }
 }
 
 int64_t family_of(id<MTLDevice> device) {
@@ -79,22 +111,34 @@ Gpu current_gpu() {
   }
 }
 
-void encode(const std::vector<Dispatch>& dispatches) {
+double max_dispatch_seconds() {
+  const char* const value = std::getenv("FUSED_ATTN_MAX_DISPATCH_SECONDS");
+  if (value == nullptr || *value == '\0') {
+    return kMaxDispatchSeconds;
+  }
+  char* end = nullptr;
+  const double seconds = std::strtod(value, &end);
+  TORCH_CHECK(*end == '\0' && seconds > 0,
+              "fused_attn: FUSED_ATTN_MAX_DISPATCH_SECONDS must be a number of seconds above 0, "
+              "but is '",
+              value, "'; unset it for ", kMaxDispatchSeconds, " seconds");
+  return seconds;
+}
+
+void encode(std::vector<Dispatch> dispatches) {
   // Since torch 2.14 a thread has its own current stream, and the queue's thread is another one.
   at::mps::MPSStream* const stream = at::mps::getCurrentMPSStream();
+  const double max_seconds = max_dispatch_seconds();
   @autoreleasepool {
     std::vector<id<MTLComputePipelineState>> pipelines;
     for (const Dispatch& dispatch : dispatches) {
       pipelines.push_back(pipeline_of(stream->device(), dispatch.launch().kernel, dispatch.launch().threads));
     }
     const auto* const encoded_pipelines = &pipelines;
-    const auto* const encoded = &dispatches;
+    auto* const encoded = &dispatches;
     run_on_queue(stream->queue(), ^{
-      @autoreleasepool {
-        const id<MTLComputeCommandEncoder> encoder = stream->commandEncoder();
-        for (size_t i = 0; i < encoded->size(); ++i) {
-          encode_one(encoder, (*encoded_pipelines)[i], (*encoded)[i]);
-        }
+      for (size_t i = 0; i < encoded->size(); ++i) {
+        encode_launch(stream, (*encoded_pipelines)[i], (*encoded)[i], max_seconds);
       }
     });
   }

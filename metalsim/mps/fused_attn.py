@@ -17,7 +17,7 @@ CSRC = ROOT / "csrc"
 METAL = ROOT / "metal"
 
 #: Files outside of csrc/mps that the backend calls.
-SHARED = ("attention_args.cpp", "cache_args.cpp", "check.cpp", "kernel_plan.cpp")
+SHARED = ("attention_args.cpp", "cache_args.cpp", "check.cpp", "kernel_plan.cpp", "launch_parts.cpp")
 
 OPERATORS = ("forward", "varlen_forward", "paged_forward", "reshape_and_cache_", "copy_blocks_", "merge_states")
 

@@ -58,8 +58,8 @@ MISTAKES = (
     Mistake(
         "object of another protocol",
         LAUNCH,
-        "void encode_one(id<MTLComputeCommandEncoder> encoder",
-        "void encode_one(id<MTLCommandEncoder> encoder",
+        "void encode_part(id<MTLComputeCommandEncoder> encoder",
+        "void encode_part(id<MTLCommandEncoder> encoder",
         r"'setComputePipelineState:' not found|no known instance method for selector 'setComputePipelineState:'",
     ),
     Mistake(
