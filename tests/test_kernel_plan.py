@@ -137,7 +137,7 @@ def test_mask_tiles_are_labelled_once_for_a_broadcast_mask():
 
 def test_function_constants():
     constants = plan(source="paged", block_size=16, has_alibi=True, has_sinks=True)["attention"]["constants"]
-    assert constants == {0: 0, 1: False, 2: True, 3: False, 4: True, 5: 16}
+    assert constants == {0: 0, 1: False, 2: True, 3: False, 4: True, 5: 16, 8: False}
 
 
 def test_function_constants_of_decoding():

@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 import metalsim
-import torch_fused_attn  # noqa: F401  (registers the operators)
+from torch_fused_attn import _C
 
 pytestmark = pytest.mark.skipif(os.environ.get("METALSIM") != "1", reason="METALSIM=1 runs the software mps device")
 
@@ -78,6 +78,55 @@ def test_calls_only_encode(name):
     assert after["dispatches"] > before["dispatches"]
     assert after["command_buffers"] == before["command_buffers"]
     assert after["completed_command_buffers"] == before["completed_command_buffers"]
+
+
+LIMIT = "FUSED_ATTN_MAX_DISPATCH_SECONDS"
+
+
+@pytest.fixture
+def one_core():
+    """The GPU of which parts are smallest. Its name is used nowhere else, so that nobody knows its cores yet."""
+    with metalsim.described_as("M2 Ultra", cores=1):
+        yield
+
+
+@pytest.mark.usefixtures("one_core")
+@pytest.mark.parametrize("name", ["prefill", "masked prefill", "varlen", "paged"])
+def test_long_calls_are_committed_in_parts(monkeypatch, name):
+    """Each part is a command buffer; nothing waits, and the results are the same bits."""
+    call = calls()[name]
+    whole = [tensor.cpu() for tensor in call()]
+    monkeypatch.setenv(LIMIT, "1e-9")
+    before = statistics()
+    parts = call()
+    after = statistics()
+    dispatches = after["dispatches"] - before["dispatches"]
+    assert dispatches >= 8  # two query tiles or sequences, four heads
+    assert after["command_buffers"] - before["command_buffers"] == dispatches
+    assert after["completed_command_buffers"] == before["completed_command_buffers"]
+    assert all(torch.equal(part.cpu(), tensor) for part, tensor in zip(parts, whole, strict=True))
+
+
+@pytest.mark.usefixtures("one_core")
+def test_short_calls_add_up(monkeypatch):
+    """Two of them fit in the time of a command buffer, three do not."""
+    query = on_mps(1, 2, 64, 64)
+    sizes = {"num_heads": 2, "num_kv_heads": 2, "len_q": 64, "len_k": 64, "head_dim": 64, "head_dim_v": 64}
+    plan = _C.kernel_plan(family=8, cores=1, element="half", batch=1, **sizes)
+    ((_, _, seconds),) = plan["attention"]["parts"]
+    monkeypatch.setenv(LIMIT, str(2.5 * seconds))
+    before = statistics()
+    for _ in range(20):
+        OPS.forward(query, query, query)
+    assert statistics()["command_buffers"] - before["command_buffers"] in (9, 10)
+
+
+@pytest.mark.parametrize("value", ["half", "0", "-1", "nan", "0.5 s"])
+def test_limits_that_are_none(monkeypatch, value):
+    query = on_mps(1, 1, 16, 64)
+    monkeypatch.setenv(LIMIT, value)
+    with pytest.raises(RuntimeError, match=f"{LIMIT} must be a number of seconds above 0, but is '{value}'; unset it"):
+        OPS.forward(query, query, query)
 
 
 def kernels_of(call):
@@ -194,6 +243,39 @@ def run(body, *, arc=True, **environment):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+TIMED_OUT = """
+import hashlib
+import os
+import metalsim
+
+torch.manual_seed(0)
+query = torch.randn(1, 2, 40, 64, dtype=torch.float16).to("mps")
+
+
+def result():
+    try:
+        out, lse = torch.ops.fused_attn.forward(query, query, query)
+        torch.mps.synchronize()
+        return hashlib.sha256(out.cpu().numpy().tobytes() + lse.cpu().numpy().tobytes()).hexdigest()
+    except RuntimeError as error:
+        return error
+
+
+with metalsim.described_as("M1", cores=1):
+    print(result())
+    os.environ["FUSED_ATTN_MAX_DISPATCH_SECONDS"] = "1e-9"
+    print(result())
+"""
+
+
+def test_a_call_that_keeps_the_gpu_too_long():
+    """A GPU that allows a command buffer what one head takes ends the whole call, and not the call in parts."""
+    ended, in_parts = run(TIMED_OUT, METALSIM_MAX_PRODUCTS="500").splitlines()
+    assert "took 960 matrix products" in ended
+    assert "kIOGPUCommandBufferCallbackErrorImpactingInteractivity" in ended
+    assert run(TIMED_OUT).splitlines() == [in_parts, in_parts]
 
 
 FAILING = """

@@ -91,16 +91,17 @@ class CompilerAdapter:
         bindings: Sequence[tuple[int, int, int, int]],
         threadgroup_memory: Sequence[int],
         operator: tuple[int, str],
-    ) -> None:
-        """Run a dispatch under the checks and counts that are on."""
+        counts_products: bool,
+    ) -> int:
+        """Run a dispatch under the checks and counts that are on; return its matrix products if they are asked for."""
         pipeline = self._kernels[token].pipeline
         spans = {index: Span(address, size, offset, True, None) for index, address, size, offset in bindings}
         wanted = observation.wanted()
-        run = run_validated(
-            pipeline, Grid(threads, threadgroup), threadgroup_memory, spans, wanted.mode, wanted.schedules
-        )
+        mode = wanted.mode | (native.COUNT if counts_products else 0)
+        run = run_validated(pipeline, Grid(threads, threadgroup), threadgroup_memory, spans, mode, wanted.schedules)
         if wanted.mode & native.COUNT:
             observation.record(operator, pipeline.name, run.counts)
+        return sum(run.counts.matrix_products.values()) if counts_products else 0
 
 
 def load(libraries: DeviceLibraries) -> ModuleType:

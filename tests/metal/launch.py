@@ -230,6 +230,7 @@ def make_call(
     buffers |= {number["kOutBuffer"]: out, number["kLseBuffer"]: lse}
     constants = _set_options(params, buffers, query, (batch, num_heads, len_q, len_k), options)
     constants[number["kBlockSizeConstant"]] = key.shape[1] if is_paged else 1
+    constants[number["kIsPartConstant"]] = False
     macros = {
         "FUSED_ATTN_ELEMENT": NAMES[query.dtype],
         "FUSED_ATTN_HEAD_DIM": query.shape[-1],
@@ -290,8 +291,8 @@ def label_mask_tiles(call: Call, tiles: Tiles, **dispatch: Any) -> tuple[Tensor,
     """Run the pre-pass over a call's mask, and return its labels [mask batch, mask head, query tile, key tile]."""
     number = numbers()
     macros = {"FUSED_ATTN_QUERY_TILE": tiles.rows, "FUSED_ATTN_KEY_TILE": tiles.key_tile}
-    kind = number["kMaskKindConstant"]
-    built = pipeline("mask_tiles.metal", "label_mask_tiles", macros, {kind: call.constants[kind]})
+    constants = {number[name]: call.constants[number[name]] for name in ("kMaskKindConstant", "kIsPartConstant")}
+    built = pipeline("mask_tiles.metal", "label_mask_tiles", macros, constants)
     batches = call.batch if call.params.mask.batch else 1
     heads = call.num_heads if call.params.mask.head else 1
     query_tiles, key_tiles = _tiles(call.len_q, tiles.rows), _tiles(call.len_k, tiles.key_tile)

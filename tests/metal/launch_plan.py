@@ -53,7 +53,8 @@ def plan_of(call: Call, family: int, **changes: Any) -> dict[str, Any]:
 def run_plan(call: Call, plan: dict[str, Any], **dispatch: Any) -> list[metalsim.Run]:
     """Run the launches of a plan in their order; ``dispatch`` is what Pipeline.dispatch takes.
 
-    What passes from one launch to the next holds NaN, and labels that do not exist, before it is written.
+    Each is one dispatch, unless the plan was asked for its parts by ``most_parts``. What passes from one launch to the
+    next holds NaN, and labels that do not exist, before it is written.
     """
     number = numbers()
     call.params.num_splits, call.params.keys_per_split = plan["num_splits"], plan["keys_per_split"]
@@ -69,6 +70,9 @@ def run_plan(call: Call, plan: dict[str, Any], **dispatch: Any) -> list[metalsim
             built = pipeline(launch["file"], launch["kernel"], launch["macros"], launch["constants"])
             assert built.static_threadgroup_memory_length <= launch["threadgroup_bytes"], launch
             assert built.max_total_threads_per_threadgroup >= launch["threads"]
-            buffers = call.bind(built, between)
-            runs.append(built.dispatch(launch["threadgroups"], (launch["threads"],), buffers, **dispatch))
+            whole = [((0, 0, 0), launch["threadgroups"], 0.0)]
+            for first, threadgroups, _ in launch["parts"] if len(launch["parts"]) > 1 else whole:
+                call.params.first_x, call.params.first_y, call.params.first_z = first
+                buffers = call.bind(built, between)
+                runs.append(built.dispatch(threadgroups, (launch["threads"],), buffers, **dispatch))
     return runs

@@ -102,16 +102,17 @@ public:
   bool observes() const noexcept override { return observes_.load(std::memory_order_relaxed); }
   void set_observes(bool observes) { observes_ = observes; }
 
-  void run_observed(const CompiledKernel& kernel, const Request& request) override {
+  uint64_t run_observed(const CompiledKernel& kernel, const Request& request, bool counts_products) override {
     const OperatorCall call = current_operator();
     const py::gil_scoped_acquire gil;
     py::list threadgroup_memory;
     for (const uint64_t length : request.threadgroup_memory) {
       threadgroup_memory.append(length);
     }
-    adapter_.attr("run_observed")(kernel.token, triple(request.threads_per_grid),
-                                  triple(request.threads_per_threadgroup), bindings_of(request), threadgroup_memory,
-                                  py::make_tuple(call.number, call.name));
+    const py::object products = adapter_.attr("run_observed")(
+        kernel.token, triple(request.threads_per_grid), triple(request.threads_per_threadgroup), bindings_of(request),
+        threadgroup_memory, py::make_tuple(call.number, call.name), counts_products);
+    return products.cast<uint64_t>();
   }
 
 private:

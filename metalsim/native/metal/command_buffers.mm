@@ -82,7 +82,7 @@ const char* const kAbandonedEncoder = "a command encoder was released without en
   [_queue execution]->run_committed();
   _submission->run_commands();
   if (!_submission->has_failed()) {
-    run_observed(dispatch);
+    _submission->add_products(run_observed(dispatch));
   }
 }
 

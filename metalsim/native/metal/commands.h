@@ -85,7 +85,8 @@ private:
 /// Runs a command to its end. Throws ExecutionFailed, or, where host code broke a rule that shows only now, what
 /// refuse() throws.
 void run(const Command& command);
-/// Runs a dispatch under the compiler's checks, and throws what they found.
-void run_observed(const DispatchCommand& dispatch);
+/// Runs a dispatch under the compiler's checks, and throws what they found. Returns its matrix products if those of a
+/// command buffer are limited.
+uint64_t run_observed(const DispatchCommand& dispatch);
 
 } // namespace metalsim::metal

@@ -59,8 +59,9 @@ public:
   /// Whether dispatches are to be checked or counted now: then each runs when it is encoded, by run_observed.
   virtual bool observes() const noexcept = 0;
   /// Runs a dispatch under the checks that are on. Throws what they found, to the operator that encoded the dispatch.
-  /// Of the request, `workers`, `mode`, `schedule` and `seed` are not read.
-  virtual void run_observed(const CompiledKernel& kernel, const Request& request) = 0;
+  /// Of the request, `workers`, `mode`, `schedule` and `seed` are not read. Returns how many 8x8 matrix products the
+  /// dispatch took if `counts_products`, which needs no other observation to be on; else 0.
+  virtual uint64_t run_observed(const CompiledKernel& kernel, const Request& request, bool counts_products) = 0;
 };
 
 /// The process's compiler. `compiler()` throws std::runtime_error before one is set.

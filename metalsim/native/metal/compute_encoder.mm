@@ -7,6 +7,7 @@
 #include "grid.h"
 #import "heaps.h"
 #import "pipelines.h"
+#include "settings.h"
 #include "statistics.h"
 #include "validation.h"
 
@@ -107,7 +108,7 @@ void copy_size(uint32_t target[3], const Size& size) {
     command.encoded_by = std::move(caller.name);
   }
   ++statistics.dispatches;
-  if (compiler().observes()) {
+  if (compiler().observes() || settings().max_products != 0) {
     _firstUnordered = 0;
     [_commandBuffer runObserved:command];
     return;

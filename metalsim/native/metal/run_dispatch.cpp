@@ -2,6 +2,7 @@
 
 #include "execution.h"
 #include "finding_text.h"
+#include "settings.h"
 #include "validation.h"
 
 #include <algorithm>
@@ -114,11 +115,12 @@ void run_plainly(const DispatchCommand& dispatch) {
   }
 }
 
-void run_observed(const DispatchCommand& dispatch) {
+uint64_t run_observed(const DispatchCommand& dispatch) {
   const PreparedRequest prepared(dispatch);
-  if (prepared.has_threads()) {
-    compiler().run_observed(dispatch.pipeline->compiled, prepared.request());
+  if (!prepared.has_threads()) {
+    return 0;
   }
+  return compiler().run_observed(dispatch.pipeline->compiled, prepared.request(), settings().max_products != 0);
 }
 
 } // namespace metalsim::metal

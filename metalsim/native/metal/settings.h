@@ -24,6 +24,7 @@ struct Settings {
   Validation validation = Validation::raise;
   uint32_t delay_microseconds = 0; ///< METALSIM_EXECUTION_DELAY_US: thread mode's pause before each command buffer
   bool strict_bindings = false;    ///< METALSIM_STRICT_BINDINGS
+  uint64_t max_products = 0;       ///< METALSIM_MAX_PRODUCTS: of a command buffer; 0 = as many as it wants
 };
 
 /// Throws std::runtime_error for a value that is not known.

@@ -2,6 +2,7 @@
 
 #include "settings.h"
 #include "statistics.h"
+#include "validation.h"
 
 #include <chrono>
 
@@ -26,6 +27,19 @@ void Submission::run_commands() noexcept {
     }
   } catch (...) {
     failure_ = std::current_exception();
+  }
+}
+
+void Submission::add_products(uint64_t products) {
+  products_ += products;
+  const uint64_t most = settings().max_products;
+  if (most != 0 && products_ > most && !has_failed()) {
+    // The name is macOS's [ml-explore/mlx#3267]; which code comes with it is not known here.
+    failure_ = std::make_exception_ptr(ExecutionFailed(
+        ExecutionFailed::Code::timeout,
+        "Impacting Interactivity (0000000e:kIOGPUCommandBufferCallbackErrorImpactingInteractivity): the command buffer "
+        "took " +
+            text(products_) + " matrix products, and METALSIM_MAX_PRODUCTS allows " + text(most)));
   }
 }
 

@@ -21,6 +21,8 @@ public:
   /// Runs what the list holds, and keeps the first failure; nothing runs after one. Afterwards the list is empty.
   void run_commands() noexcept;
   bool has_failed() const { return failure_ != nullptr; }
+  /// Counts matrix products that the commands have taken; fails if they are more than METALSIM_MAX_PRODUCTS allows.
+  void add_products(uint64_t products);
   /// Valid in the stage `failed`.
   std::exception_ptr failure() const { return failure_; }
 
@@ -49,6 +51,7 @@ public:
 private:
   std::atomic<Stage> stage_{Stage::not_enqueued};
   std::exception_ptr failure_;
+  uint64_t products_ = 0;
   std::once_flag scheduled_;
 };
 

@@ -73,6 +73,11 @@ def test_strict_bindings(programs: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_work_of_a_command_buffer_is_limited(programs: Path) -> None:
+    done = _run(programs / "max_products", METALSIM_MAX_PRODUCTS="100")
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("mistake", "validation", "sentence"),
     [
@@ -100,6 +105,7 @@ def test_execution_failures_do_not_end_the_process(programs: Path) -> None:
         ("METALSIM_VALIDATION", "yes"),
         ("METALSIM_STRICT_BINDINGS", "on"),
         ("METALSIM_EXECUTION_DELAY_US", "1ms"),
+        ("METALSIM_MAX_PRODUCTS", "many"),
     ],
 )
 def test_settings_that_do_not_exist(programs: Path, variable: str, value: str) -> None:

@@ -167,7 +167,7 @@ CompiledKernel TestCompiler::specialise(uint64_t, const std::string& name,
   return {&known_kernels().at(name)->kernel, 7};
 }
 
-void TestCompiler::run_observed(const CompiledKernel& kernel, const Request& request) {
+uint64_t TestCompiler::run_observed(const CompiledKernel& kernel, const Request& request, bool counts_products) {
   ++observed;
   if (!observed_finding.empty()) {
     throw std::runtime_error(std::exchange(observed_finding, ""));
@@ -178,6 +178,7 @@ void TestCompiler::run_observed(const CompiledKernel& kernel, const Request& req
   plain.mode = 0;
   plain.schedule = 0;
   metalsim_dispatch(&plain);
+  return counts_products ? products : 0;
 }
 
 TestCompiler& test_compiler() {

@@ -23,7 +23,8 @@ public:
   metalsim::metal::CompiledKernel specialise(uint64_t library, const std::string& kernel,
                                              const std::vector<metalsim::metal::ConstantValue>& constants) override;
   bool observes() const noexcept override { return is_observing; }
-  void run_observed(const metalsim::metal::CompiledKernel& kernel, const metalsim::Request& request) override;
+  uint64_t run_observed(const metalsim::metal::CompiledKernel& kernel, const metalsim::Request& request,
+                        bool counts_products) override;
 
   // What the last calls got.
   Macros macros;
@@ -33,6 +34,7 @@ public:
   bool is_observing = false;
   int observed = 0;             ///< calls of run_observed
   std::string observed_finding; ///< what the next of them throws, if it is not empty
+  uint64_t products = 0;        ///< that each of them has taken
   int live_libraries = 0;
 
 private:
