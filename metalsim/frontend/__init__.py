@@ -21,6 +21,7 @@ from metalsim.frontend.rewrites.function_constants import rewrite_function_const
 from metalsim.frontend.rewrites.kernels import Kernels
 from metalsim.frontend.rewrites.literals import rewrite_literals
 from metalsim.frontend.rewrites.method_qualifiers import rewrite_method_qualifiers
+from metalsim.frontend.rewrites.reserved_words import refuse_reserved_words
 from metalsim.frontend.rewrites.threadgroup_variables import ThreadgroupVariables
 from metalsim.frontend.tokens import TokenStream
 from metalsim.frontend.translation import (
@@ -62,6 +63,7 @@ def translate(preprocessed: str) -> Translation:
     context = Context(unit, edits)
     names = TypeNames(unit)
     constants = Constants(unit)
+    refuse_reserved_words(context)
     rewrite_literals(context)
     Constructors(context, names).rewrite()
     function_constants = rewrite_function_constants(context, constants)

@@ -4,7 +4,8 @@ Rules of Apple's Metal Shading Language specification (5.2):
 - a pointer or reference to device or constant memory is a buffer, one to threadgroup memory is threadgroup memory, each with
   an index; the attribute that gives the index is optional, and without it the compiler assigns one: here the lowest that no
   other parameter of the kernel has, in the order of the parameters;
-- every other parameter must have the attribute of a built-in value, and a type that this value can have.
+- every other parameter must have the attribute of a built-in value, and a type that this value can have;
+- the types of positions and sizes fit each other: see positions.py.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from metalsim.frontend.declarators import Parameter, parse_parameters
 from metalsim.frontend.rewrites.constant_expressions import Constants
 from metalsim.frontend.rewrites.context import Context
+from metalsim.frontend.rewrites.positions import POSITIONS, disagreement
 from metalsim.frontend.syntax import ADDRESS_SPACES, Attribute, DeclarationKind, ScopeKind
 from metalsim.frontend.tokens import Span
 from metalsim.frontend.words import words
@@ -20,16 +22,11 @@ from metalsim.frontend.words import words
 _RULE = "metal-kernel-parameter"
 _LOCATION = '5.2.1 "Locating Buffer, Texture, and Sampler Arguments"'
 _BUILT_IN = '5.2 "Function Arguments and Variables"'
+_POSITION = '5.2.3.6 "Kernel Function Input Attributes"'
 _FUNCTION_CONSTANT = '5.8.1 "Specifying Program Scope Function Constants"'
 _BINDINGS = 31
 
 # Attributes of built-in values, with the enumerator of abi::ArgumentKind. Positions may be vectors, indices may not.
-_POSITIONS = words(
-    """
-    thread_position_in_grid threadgroup_position_in_grid thread_position_in_threadgroup threads_per_grid
-    threadgroups_per_grid threads_per_threadgroup dispatch_threads_per_threadgroup
-    """
-)
 _INDICES = words(
     """
     thread_index_in_threadgroup thread_index_in_simdgroup simdgroup_index_in_threadgroup simdgroups_per_threadgroup
@@ -37,7 +34,7 @@ _INDICES = words(
     thread_index_in_quadgroup quadgroups_per_threadgroup
     """
 )
-_KINDS = {name: name for name in _POSITIONS | _INDICES} | {"thread_execution_width": "threads_per_simdgroup"}
+_KINDS = {name: name for name in POSITIONS | _INDICES} | {"thread_execution_width": "threads_per_simdgroup"}
 _LOCATIONS = {"buffer": "buffer", "threadgroup": "threadgroup_memory"}
 _IGNORED = frozenset({"function_constant", "maybe_unused", "user", "flat"})
 
@@ -83,7 +80,8 @@ class ParameterReader:
         if None in found:
             return None
         bindings = _assign_indices([binding for binding in found if binding is not None])
-        return bindings if self._check_indices(kernel, parameters, bindings) else None
+        is_valid = self._check_positions(kernel, parameters, bindings)
+        return bindings if self._check_indices(kernel, parameters, bindings) and is_valid else None
 
     def _report(self, kernel: str, parameter: Parameter, problem: str, section: str = _LOCATION) -> None:
         declarator = parameter.declarator
@@ -155,7 +153,7 @@ class ParameterReader:
         type_tokens = self._type(parameter)
         words = [self._stream.texts[index] for index in type_tokens]
         core = [word for word in words if word not in ("const", "thread", "metal", "::")]
-        is_index = attribute.name not in _POSITIONS
+        is_index = attribute.name not in POSITIONS
         if not _may_have_type(core, frozenset(_SCALARS) if is_index else _POSITION_TYPES):
             types = "ushort or uint" if is_index else "ushort, ushort2, ushort3, uint, uint2 or uint3"
             problem = f"[[{attribute.name}]] must be of type {types}, but is {' '.join(words)}"
@@ -190,6 +188,17 @@ class ParameterReader:
             if attribute.name == "function_constant" and attribute.arguments is not None:
                 return self._context.text(attribute.arguments)
         return None
+
+    def _check_positions(self, kernel: str, parameters: list[Parameter], bindings: tuple[Binding, ...]) -> bool:
+        """Whether the types of positions and sizes fit each other."""
+        types: dict[str, tuple[str, str]] = {}
+        is_valid = True
+        for parameter, binding in zip(parameters, bindings, strict=True):
+            problem = disagreement(types, binding.kind, [self._stream.texts[index] for index in binding.type])
+            if problem is not None:
+                self._report(kernel, parameter, problem, _POSITION)
+                is_valid = False
+        return is_valid
 
     def _check_indices(self, kernel: str, parameters: list[Parameter], bindings: tuple[Binding, ...]) -> bool:
         """Whether no two parameters that always exist have the same index."""

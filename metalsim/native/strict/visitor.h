@@ -1,6 +1,4 @@
-// The walk through the AST of a Metal source. Each check is a member function in the file of its subject:
-// address_spaces.cpp, member_functions.cpp, types.cpp, comparisons.cpp, matrix_elements.cpp, declarations.cpp, calls.cpp
-// and restrictions.cpp.
+// The walk through the AST of a Metal source. Each check is a member function in the file of its subject.
 //
 // Instantiations of templates are walked as well: what a pattern means, for instance the address space of T*, is known
 // there.
@@ -62,6 +60,9 @@ public:
 
   // Elements of simdgroup matrices; of expressions, see check_matrix_elements.
   bool VisitDeclStmt(clang::DeclStmt* statement);
+
+  // Names.
+  bool VisitNamedDecl(clang::NamedDecl* declaration);
 
   // Declarations.
   bool VisitVarDecl(clang::VarDecl* variable);

@@ -1,0 +1,9 @@
+// rule: metal-kernel-parameter
+// at: 7
+#include <metal_stdlib>
+using namespace metal;
+
+kernel void place(device float* data [[buffer(0)]],
+                  uint3 group [[threadgroup_position_in_grid]], uint2 position [[thread_position_in_threadgroup]]) {
+  data[0] = 1.0f;
+}
