@@ -12,6 +12,7 @@ In a folder of mutations/*.txt, ``header:`` names the file that the mutations af
 
 An outcome is
     rejected               the compiler, or Metal's own validation, refuses the kernel
+    rejected: RULE         the strict pass refuses it by that rule of metalsim/native/strict/rules.def
     reported: KIND         a check finds it while the kernel runs; KIND as in metalsim.Finding, or "order"
     numerically caught     no check can know what was meant, but the result is not attention
     harmless               the result is the same bit by bit
@@ -105,7 +106,8 @@ def outcome_of(mutation: Mutation, run: Callable[[], None], is_unchanged: Callab
     except metalsim.CompileError as error:
         if not error.diagnostics:
             raise  # the compiler itself failed
-        return "rejected"
+        rules = [f"rejected: {diagnostic.rule}".replace("metal-", "") for diagnostic in error.diagnostics]
+        return mutation.expected if mutation.expected in rules else "rejected"
     except metalsim.CheckError as error:
         kinds = [f"reported: {finding.kind}" for finding in error.findings]
         return mutation.expected if mutation.expected in kinds else kinds[0]

@@ -1,10 +1,12 @@
 """What the changed kernels of mutations/*.txt compute: tests of this suite, so that what is found is what the suite finds."""
 
 from collections.abc import Callable
+from functools import partial
 
 import test_decode
 import test_kernel_matrix
 import test_kv_cache
+import test_language_versions
 import test_large_strides
 import test_mask_tiles
 import test_prefill
@@ -163,5 +165,11 @@ WORKLOADS: dict[str, Callable[[], None]] = {
     "reshape_and_cache": lambda: test_kv_cache.test_reshape_and_cache(HALF, 64, 16, "separate"),
     "reshape_and_cache of 4 bytes": lambda: test_kv_cache.test_reshape_and_cache(FLOAT, 5, 4, "separate"),
     "reshape_and_cache, layouts": test_kv_cache.test_values_that_lie_otherwise_than_keys,
+    # What the compiler refuses shows without a dispatch.
+    **{
+        f"{family} in Metal {version}": partial(test_language_versions.compile_family, family, version)
+        for family in ("direct", "staged", "vector", "matrix", "staged matrix", "merged", "labels", "caches")
+        for version in ("3.1", "4.1")
+    },
     "copy_blocks": lambda: test_kv_cache.test_copy_blocks(HALF, 64, 16, 3, "separate"),
 }

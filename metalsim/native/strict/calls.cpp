@@ -31,6 +31,20 @@ bool is_known_product(llvm::StringRef types) {
       .Default(false);
 }
 
+/// metal, metal::fast or metal::precise.
+bool is_metal(const NamespaceDecl* space) {
+  const auto* outer = dyn_cast<NamespaceDecl>(space->getParent());
+  return (outer == nullptr ? space : outer)->getName() == "metal";
+}
+
+/// Functions of namespace metal that exist for bfloat, or work for every type: rules.def says how that is known.
+bool takes_bfloat(llvm::StringRef name) {
+  return llvm::StringSwitch<bool>(name)
+      .Cases("isnan", "isinf", "isfinite", "isnormal", "isordered", "isunordered", "signbit", "select", true)
+      .Cases("as_type", "make_filled_simdgroup_matrix", "forward", "move", "swap", true)
+      .Default(name.starts_with("simdgroup_"));
+}
+
 } // namespace
 
 bool Visitor::TraverseNestedNameSpecifierLoc(NestedNameSpecifierLoc qualifier) {
@@ -97,6 +111,7 @@ bool Visitor::VisitCallExpr(CallExpr* call) {
       }
     }
     check_matrix_product(call, callee);
+    check_bfloat_function(call, callee);
   }
   return true;
 }
@@ -131,6 +146,20 @@ void Visitor::check_matrix_product(CallExpr* call, const FunctionDecl* callee) {
     std::string types = result + " = " + element(1) + " * " + element(2) + " + " + addend;
     if (!result.empty() && !is_known_product(types)) {
       report(Rule::simdgroup_product, call->getExprLoc(), {types});
+    }
+  }
+}
+
+void Visitor::check_bfloat_function(CallExpr* call, const FunctionDecl* callee) {
+  const auto* space = dyn_cast<NamespaceDecl>(callee->getDeclContext());
+  bool is_library = space != nullptr && callee->getIdentifier() != nullptr && is_metal(space);
+  if (!is_library || takes_bfloat(callee->getName())) {
+    return;
+  }
+  for (const Expr* argument : call->arguments()) {
+    if (argument->IgnoreParenImpCasts()->getType()->isSpecificBuiltinType(BuiltinType::BFloat16)) {
+      report(Rule::bfloat_function, call->getExprLoc(), {callee->getName().str()});
+      return;
     }
   }
 }

@@ -54,6 +54,9 @@ void Visitor::check_initializer(VarDecl* variable) {
     if (!type->isScalarType() && !type->isExtVectorType()) {
       report(Rule::function_constant_type, variable->getLocation(), {name});
     }
+    if (!variable->getDeclContext()->getRedeclContext()->isTranslationUnit()) {
+      report(Rule::function_constant_namespace, variable->getLocation(), {name});
+    }
     return;
   }
   const Expr* initializer = variable->getAnyInitializer();

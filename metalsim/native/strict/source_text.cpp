@@ -18,6 +18,10 @@ bool is_specifier(StringRef word) {
       .Default(false);
 }
 
+bool is_address_space(StringRef word) {
+  return llvm::StringSwitch<bool>(word).Cases("thread", "device", "constant", "threadgroup", true).Default(false);
+}
+
 } // namespace
 
 SourceText::SourceText(const SourceManager& sources, const LangOptions& language) : sources_(sources) {
@@ -66,6 +70,20 @@ bool SourceText::says_thread(SourceLocation begin, SourceLocation end) const {
   unsigned stop = offset(end);
   for (size_t index = first; index < tokens_.size() && tokens_[index].offset < stop; index++) {
     if (tokens_[index].text == "thread") {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool SourceText::says_address_space(SourceLocation name) const {
+  size_t at = token_at(offset(name));
+  size_t first = at;
+  while (first > 0 && is_specifier(tokens_[first - 1].text)) {
+    first--;
+  }
+  for (size_t index = first; index < tokens_.size() && (index <= at || is_specifier(tokens_[index].text)); index++) {
+    if (is_address_space(tokens_[index].text)) {
       return true;
     }
   }

@@ -25,6 +25,9 @@ public:
   /// makes nothing of it, because a pointer without an address space is clang's thread pointer.
   bool says_thread(clang::SourceLocation begin, clang::SourceLocation end) const;
 
+  /// Whether an address space stands among the declaration specifiers before or after the name of a type.
+  bool says_address_space(clang::SourceLocation name) const;
+
   /// The first name of a function constant in the line of `location`, or an empty string.
   llvm::StringRef function_constant_at(clang::SourceLocation location) const;
 

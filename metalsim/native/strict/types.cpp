@@ -59,6 +59,22 @@ bool Visitor::VisitTypedefTypeLoc(TypedefTypeLoc type) {
   if (is_in_shim(name) && text_.is_written(type.getNameLoc()) && is_bfloat(name->getUnderlyingType())) {
     report(Rule::bfloat, type.getNameLoc(), {name->getName().str()});
   }
+  if (!is_in_shim(name) && name->getUnderlyingType()->isArrayType() && text_.is_written(type.getNameLoc()) &&
+      text_.says_address_space(type.getNameLoc())) {
+    report(Rule::array_typedef_address_space, type.getNameLoc(), {name->getName().str()});
+  }
+  return true;
+}
+
+bool Visitor::VisitUnaryOperator(UnaryOperator* operation) {
+  QualType type = operation->getSubExpr()->getType();
+  const auto* vector = type->isDependentType() ? nullptr : type->getAs<ExtVectorType>();
+  if (operation->getOpcode() == UO_Minus && vector != nullptr && is_bfloat(type)) {
+    bool is_pair = vector->getNumElements() == 2;
+    std::string bits = is_pair ? "uint" : "ushort" + std::to_string(vector->getNumElements());
+    report(Rule::bfloat_negation, operation->getOperatorLoc(),
+           {metal_name(type), bits, is_pair ? "0x80008000" : "0x8000"});
+  }
   return true;
 }
 

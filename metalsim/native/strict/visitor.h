@@ -49,6 +49,7 @@ public:
   // Types.
   bool VisitBuiltinTypeLoc(clang::BuiltinTypeLoc type);
   bool VisitTypedefTypeLoc(clang::TypedefTypeLoc type);
+  bool VisitUnaryOperator(clang::UnaryOperator* operation);
   bool VisitVariableArrayTypeLoc(clang::VariableArrayTypeLoc type);
   bool VisitFloatingLiteral(clang::FloatingLiteral* literal);
   bool VisitIntegerLiteral(clang::IntegerLiteral* literal);
@@ -114,6 +115,7 @@ private:
   void check_member_initializers(const clang::CXXConstructorDecl* constructor);
   void check_binding(clang::QualType target, const clang::Expr* value);
   void check_matrix_product(clang::CallExpr* call, const clang::FunctionDecl* callee);
+  void check_bfloat_function(clang::CallExpr* call, const clang::FunctionDecl* callee);
   void check_recursion();
 
   bool is_kernel(const clang::FunctionDecl* function) const;
