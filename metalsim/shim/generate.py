@@ -201,19 +201,19 @@ def integer() -> str:
     lines: list[str] = []
     implementation = "::metalsim::shim::integer"
     for name, arity in entries(NUMBER_FUNCTIONS):
-        lines += ["constexpr " + scalar_overload(name, arity, of, f"{implementation}::{name}<{of}>") for of in INTEGERS]
+        lines += [scalar_overload(name, arity, of, f"{implementation}::{name}<{of}>") for of in INTEGERS]
         lines.append(bfloat_overload(name, arity))
         lines += vector_overloads(name, arity, "::metalsim::shim::is_real<T> || ::metalsim::shim::is_integer<T>")
     for table, types in ((INTEGER_FUNCTIONS, INTEGERS), (INT_FUNCTIONS, ("int", "uint"))):
         for name, arity in entries(table):
             lines += [
-                "constexpr " + scalar_overload(name, arity, of, f"{implementation}::{name}<{of}>") for of in types
+                scalar_overload(name, arity, of, f"{implementation}::{name}<{of}>") for of in types
             ]
             lines += vector_overloads(name, arity, "::metalsim::shim::is_integer<T>")
     for of in INTEGERS:
         unsigned = of if of.startswith("u") else f"u{of}"
         lines.append(
-            f"constexpr {INLINE} {unsigned} absdiff({of} x, {of} y) {{ return {implementation}::absdiff<{of}>(x, y); }}"
+            f"{INLINE} {unsigned} absdiff({of} x, {of} y) {{ return {implementation}::absdiff<{of}>(x, y); }}"
         )
     return in_namespace("metal", lines)
 

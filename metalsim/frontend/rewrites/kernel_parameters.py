@@ -93,7 +93,7 @@ class ParameterReader:
         declarator = parameter.declarator
         return "" if declarator is None or declarator.name is None else self._stream.texts[declarator.name]
 
-    def _type(self, parameter: Parameter) -> tuple[int, ...]:
+    def type_of(self, parameter: Parameter) -> tuple[int, ...]:
         """The tokens of a parameter's type."""
         declarator = parameter.declarator
         end = parameter.span.end if declarator is None else declarator.span.end
@@ -150,7 +150,7 @@ class ParameterReader:
         return found
 
     def _built_in(self, kernel: str, parameter: Parameter, attribute: Attribute) -> Binding | None:
-        type_tokens = self._type(parameter)
+        type_tokens = self.type_of(parameter)
         words = [self._stream.texts[index] for index in type_tokens]
         core = [word for word in words if word not in ("const", "thread", "metal", "::")]
         is_index = attribute.name not in POSITIONS
@@ -181,7 +181,7 @@ class ParameterReader:
             self._report(kernel, parameter, problem, _FUNCTION_CONSTANT)
             return None
         line = self._stream.tokens[parameter.span.begin].line
-        return Binding(_LOCATIONS[space], index, self._name(parameter), self._type(parameter), enabled_by, line)
+        return Binding(_LOCATIONS[space], index, self._name(parameter), self.type_of(parameter), enabled_by, line)
 
     def _enabled_by(self, parameter: Parameter) -> str | None:
         for attribute in parameter.all_attributes:

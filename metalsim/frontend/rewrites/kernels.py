@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from metalsim.frontend.declarators import DeclaratorParser
+from metalsim.frontend.declarators import DeclaratorParser, parse_parameters
 from metalsim.frontend.rewrites.constant_expressions import Constants, evaluate
 from metalsim.frontend.rewrites.context import Context
 from metalsim.frontend.rewrites.kernel_parameters import Binding, ParameterReader
@@ -208,7 +208,21 @@ class Kernels:
             edits.emit(
                 declarator.id.begin, f"{before}("
             )  # here, so that no line marker gets among the macro's arguments
-            edits.emit(declarator.id.end, f"){after}")
+            written = f"({self._context.text(declarator.id)}), ({self._written_type(declaration)})"
+            edits.emit(declarator.id.end, f"){after} METALSIM_INSTANCE_TYPE({written})")
+
+    def _written_type(self, declaration: Declaration) -> str:
+        """The type that an instantiation gives its kernel: `void(device float*)`, `decltype(k<float>)`."""
+        omitted = {i for found in declaration.attributes for i in range(found.span.begin, found.span.end)}
+        specifiers = range(declaration.specifiers.begin, declaration.specifiers.end)
+        result = self._substituted(
+            tuple(i for i in specifiers if i not in omitted and self._stream.texts[i] not in ("kernel", "template")), {}
+        )
+        declarator = declaration.declarators[0]
+        if declarator.parameters is None:
+            return result
+        parameters = parse_parameters(self._stream, declarator.parameters)
+        return f"{result}({', '.join(self._substituted(self._reader.type_of(each), {}) for each in parameters)})"
 
     def _template_arguments(self, declarator: Declarator) -> Span:
         closing = declarator.id.end - 1

@@ -90,9 +90,14 @@ bool Visitor::VisitCallExpr(CallExpr* call) {
   }
   SourceLocation location = call->getExprLoc();
   if (callee->getIdentifier() != nullptr && callee->getName() == "metalsim_threadgroup_variable") {
+    const auto* literal = dyn_cast<clang::StringLiteral>(call->getArg(call->getNumArgs() - 1)->IgnoreParenImpCasts());
+    std::string name = literal == nullptr ? "" : literal->getString().str();
     if (function_ != nullptr && !is_kernel(function_)) {
-      const auto* name = dyn_cast<clang::StringLiteral>(call->getArg(call->getNumArgs() - 1)->IgnoreParenImpCasts());
-      report(Rule::threadgroup_variable, location, {name == nullptr ? "" : name->getString().str()});
+      report(Rule::threadgroup_variable, location, {name});
+    }
+    const auto* size = dyn_cast<UnaryExprOrTypeTraitExpr>(call->getArg(1)->IgnoreParenImpCasts());
+    if (size != nullptr) {
+      check_threadgroup_variable(size->getTypeOfArgument(), name, location);
     }
     return true;
   }

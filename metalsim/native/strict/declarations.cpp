@@ -43,8 +43,46 @@ void Visitor::check_program_scope(VarDecl* variable) {
   }
 }
 
+/// Metal calls a constructor for a threadgroup variable. What a structure's own constructors are marked with is not
+/// known here, so that only a missing one is found.
+const CXXRecordDecl* Visitor::without_constructor(QualType type) const {
+  const CXXRecordDecl* record = ast_.getBaseElementType(type)->getAsCXXRecordDecl();
+  if (record == nullptr || !record->hasDefinition()) {
+    return nullptr;
+  }
+  if (is_in_shim(record)) {
+    return record->getName() == "matrix" ? record : nullptr;
+  }
+  if (!record->hasDefaultConstructor()) {
+    return record;
+  }
+  if (!record->hasUserProvidedDefaultConstructor()) {
+    for (const FieldDecl* field : record->fields()) {
+      if (const CXXRecordDecl* found = without_constructor(field->getType())) {
+        return found;
+      }
+    }
+  }
+  return nullptr;
+}
+
+void Visitor::check_threadgroup_variable(QualType type, const std::string& name, SourceLocation location) {
+  if (type->isDependentType()) {
+    return;
+  }
+  if (const CXXRecordDecl* record = without_constructor(type)) {
+    report(Rule::threadgroup_constructor, location, {name, metal_name(ast_.getRecordType(record))});
+  }
+}
+
 void Visitor::check_initializer(VarDecl* variable) {
   QualType type = variable->getType();
+  // Apple's compiler wants the initializer in the class, whatever follows it: ml-explore/mlx#14.
+  if (variable->isStaticDataMember() && variable->isThisDeclarationADefinition() == VarDecl::DeclarationOnly &&
+      variable->getInit() == nullptr && variable->getInstantiatedFromStaticDataMember() == nullptr) {
+    report(Rule::constant_initializer, variable->getLocation(), {variable->getName().str()});
+    return;
+  }
   bool is_pattern = type->isDependentType() || variable->getDeclContext()->isDependentContext();
   if (is_pattern || variable->isInvalidDecl()) {
     return;
@@ -73,6 +111,51 @@ void Visitor::check_initializer(VarDecl* variable) {
   }
 }
 
+namespace {
+
+/// A call of a function that is not constexpr, where the expression cannot have a value without it.
+const FunctionDecl* function_at_run_time(const Stmt* expression) {
+  if (expression == nullptr) {
+    return nullptr;
+  }
+  if (const auto* choice = dyn_cast<ConditionalOperator>(expression)) {
+    return function_at_run_time(choice->getCond());
+  }
+  const auto* operation = dyn_cast<BinaryOperator>(expression);
+  if (operation != nullptr && operation->isLogicalOp()) {
+    return function_at_run_time(operation->getLHS());
+  }
+  const auto* call = dyn_cast<CallExpr>(expression);
+  const FunctionDecl* callee = call == nullptr ? nullptr : call->getDirectCallee();
+  if (callee != nullptr && !callee->isConstexpr()) {
+    return callee;
+  }
+  for (const Stmt* child : expression->children()) {
+    if (const FunctionDecl* found = function_at_run_time(child)) {
+      return found;
+    }
+  }
+  return nullptr;
+}
+
+} // namespace
+
+/// Apple's clang refuses a constexpr function that can never be constant; clang 19 looks for less.
+void Visitor::check_constexpr(FunctionDecl* function) {
+  const auto* body = dyn_cast_or_null<CompoundStmt>(function->getBody());
+  bool is_template = function->isDependentContext() || function->getTemplateInstantiationPattern() != nullptr;
+  if (!function->isConstexprSpecified() || is_template || body == nullptr || body->size() != 1) {
+    return;
+  }
+  const auto* result = dyn_cast<ReturnStmt>(body->body_front());
+  const FunctionDecl* callee = result == nullptr ? nullptr : function_at_run_time(result->getRetValue());
+  if (callee != nullptr) {
+    report(Rule::constexpr_, function->getLocation(),
+           {"constexpr function '" + function->getNameAsString() + "' is never constant, as it calls '" +
+            callee->getNameAsString() + "'"});
+  }
+}
+
 bool Visitor::VisitFunctionDecl(FunctionDecl* function) {
   SourceLocation location = function->getLocation();
   if (!text_.is_written(location)) {
@@ -94,6 +177,7 @@ bool Visitor::VisitFunctionDecl(FunctionDecl* function) {
   if (is_kernel(function)) {
     check_kernel(function);
   }
+  check_constexpr(function);
   return true;
 }
 
@@ -118,6 +202,9 @@ void Visitor::check_kernel(FunctionDecl* kernel) {
     const CXXRecordDecl* record = pointee->getAsCXXRecordDecl();
     if (record != nullptr && !is_in_shim(record) && record->hasDefinition() && record->getNumBases() > 0) {
       report(Rule::kernel_argument_class, parameter->getLocation(), {name, record->getNameAsString()});
+    }
+    if (is_pointer && record != nullptr && !is_in_shim(record) && record->hasDefinition() && record->isEmpty()) {
+      report(Rule::kernel_argument_empty, parameter->getLocation(), {name, record->getNameAsString()});
     }
   }
 }

@@ -68,8 +68,12 @@ std::optional<Rule> rule_of(unsigned id) {
   case diag::err_ovl_no_viable_function_in_init:
   case diag::err_ovl_ambiguous_call:
   case diag::err_ovl_ambiguous_member_call:
+  case diag::err_ovl_no_viable_oper:
     return Rule::overload;
   case diag::err_typecheck_convert_incompatible:
+  case diag::err_typecheck_nonviable_condition:
+  case diag::err_ovl_no_conversion_in_cast:
+  case diag::err_ovl_no_viable_conversion_in_cast:
   case diag::err_init_conversion_failed:
   case diag::err_typecheck_vector_not_convertable:
   case diag::err_typecheck_vector_lengths_not_equal:
@@ -95,7 +99,10 @@ std::optional<Rule> rule_of(unsigned id) {
   case diag::ext_init_list_type_narrowing:
   case diag::ext_init_list_constant_narrowing:
   case diag::ext_init_list_variable_narrowing:
+  case diag::ext_cce_narrowing:
     return Rule::narrowing;
+  case diag::err_constexpr_var_requires_const_init:
+    return Rule::constexpr_;
   case diag::err_need_header_before_placement_new:
     return Rule::placement_new;
   default:
@@ -165,6 +172,7 @@ std::optional<Rule> rule_of_shim_header(StringRef file) {
   return llvm::StringSwitch<std::optional<Rule>>(header)
       .Case("as_type.h", Rule::as_type)
       .Case("construct.h", Rule::vector_constructor)
+      .Case("matrix.h", Rule::matrix)
       .Case("simdgroup_matrix.h", Rule::simdgroup_matrix)
       .Default(std::nullopt);
 }
@@ -224,6 +232,9 @@ Classification classify(const Diagnostic& diagnostic, StringRef message, const S
     return identifier == "std" || message.contains("namespace 'std'") ? made(Rule::std_namespace, {})
                                                                       : made(Rule::undeclared, {message.str()});
   }
+  if (id == diag::err_bad_static_cast_overload && message.contains("::metalsim::shim::Pointer<")) {
+    return made(Rule::instantiation, {message.split('\'').second.split('\'').first.str()});
+  }
   if (id == diag::err_typecheck_address_of && message.contains("vector element")) {
     return made(Rule::vector_element_reference, {});
   }
@@ -247,8 +258,14 @@ void enable_warnings(DiagnosticsEngine& diagnostics) {
     diagnostics.setSeverity(id, diag::Severity::Warning, SourceLocation());
   }
   // Errors by default, which -Wno-everything silences.
-  const unsigned errors[] = {diag::ext_register_storage_class, diag::ext_init_list_type_narrowing,
-                             diag::ext_init_list_constant_narrowing, diag::ext_init_list_variable_narrowing};
+  const unsigned errors[] = {diag::ext_register_storage_class,
+                             diag::ext_init_list_type_narrowing,
+                             diag::ext_init_list_constant_narrowing,
+                             diag::ext_init_list_variable_narrowing,
+                             diag::ext_cce_narrowing,
+                             diag::ext_return_has_expr,
+                             diag::ext_return_missing_expr,
+                             diag::warn_return_missing_expr};
   for (unsigned id : errors) {
     diagnostics.setSeverity(id, diag::Severity::Error, SourceLocation());
   }

@@ -78,6 +78,21 @@ bool Visitor::VisitUnaryOperator(UnaryOperator* operation) {
   return true;
 }
 
+bool Visitor::VisitTemplateSpecializationTypeLoc(TemplateSpecializationTypeLoc type) {
+  const TemplateDecl* name = type.getTypePtr()->getTemplateName().getAsTemplateDecl();
+  if (name == nullptr || name->getName() != "matrix" || !is_in_shim(name) || type.getNumArgs() == 0 ||
+      type.getArgLoc(0).getArgument().getKind() != TemplateArgument::Type) {
+    return true;
+  }
+  // Apple's template has a constraint, so that its name with another type is a mistake, used or not.
+  QualType entry = type.getArgLoc(0).getArgument().getAsType();
+  if (!entry->isDependentType() && !entry->isSpecificBuiltinType(BuiltinType::Float) &&
+      !entry->isSpecificBuiltinType(BuiltinType::Float16)) {
+    report(Rule::matrix, type.getTemplateNameLoc(), {"matrix<" + metal_name(entry) + ", ...>"});
+  }
+  return true;
+}
+
 bool Visitor::VisitVariableArrayTypeLoc(VariableArrayTypeLoc type) {
   SourceLocation location = type.getLBracketLoc();
   if (const VarDecl* constant = function_constant_in(type.getSizeExpr())) {

@@ -50,6 +50,7 @@ public:
   bool VisitBuiltinTypeLoc(clang::BuiltinTypeLoc type);
   bool VisitTypedefTypeLoc(clang::TypedefTypeLoc type);
   bool VisitUnaryOperator(clang::UnaryOperator* operation);
+  bool VisitTemplateSpecializationTypeLoc(clang::TemplateSpecializationTypeLoc type);
   bool VisitVariableArrayTypeLoc(clang::VariableArrayTypeLoc type);
   bool VisitFloatingLiteral(clang::FloatingLiteral* literal);
   bool VisitIntegerLiteral(clang::IntegerLiteral* literal);
@@ -107,6 +108,8 @@ private:
   void check_matrix_elements(clang::Expr* expression);
   void check_program_scope(clang::VarDecl* variable);
   void check_initializer(clang::VarDecl* variable);
+  void check_constexpr(clang::FunctionDecl* function);
+  void check_threadgroup_variable(clang::QualType type, const std::string& name, clang::SourceLocation location);
   void check_kernel(clang::FunctionDecl* kernel);
   void report_generic_this(clang::SourceLocation location, const std::string& problem);
   void check_object(const clang::CXXMethodDecl* method, const clang::Expr* object, clang::SourceLocation location);
@@ -118,6 +121,7 @@ private:
   void check_bfloat_function(clang::CallExpr* call, const clang::FunctionDecl* callee);
   void check_recursion();
 
+  const clang::CXXRecordDecl* without_constructor(clang::QualType type) const;
   bool is_kernel(const clang::FunctionDecl* function) const;
   bool is_in_shim(const clang::Decl* declaration) const;
   const clang::VarDecl* function_constant_in(const clang::Stmt* expression) const;

@@ -72,6 +72,8 @@ template <typename V> struct Make<V, true> {
   METALSIM_INLINE static constexpr V from(A first, B second, R... rest) {
     constexpr int given = VectorTraits<A>::width + VectorTraits<B>::width + (0 + ... + VectorTraits<R>::width);
     static_assert(given == width, "the parts of a vector have to have as many components as the vector");
+    static_assert(is_part<A> && is_part<B> && (is_part<R> && ...),
+                  "a vector that is part of another one has to have its element type");
     constexpr bool all_scalars =
         !VectorTraits<A>::is_vector && !VectorTraits<B>::is_vector && !(false || ... || VectorTraits<R>::is_vector);
     if constexpr (all_scalars) {
@@ -82,6 +84,11 @@ template <typename V> struct Make<V, true> {
   }
 
 private:
+  /// Scalars are converted, vectors are not: google/filament#5614. What a comparison of vectors gives is no bool here.
+  template <typename A>
+  static constexpr bool is_part =
+      !VectorTraits<A>::is_vector || __is_same(Element, bool) || __is_same(typename VectorTraits<A>::Element, Element);
+
   template <typename... A> METALSIM_INLINE static V from_parts(A... parts) {
     V vector;
     int count = 0;

@@ -217,6 +217,18 @@ private:
 #define METALSIM_INSTANTIATE_KERNEL(NAME, KERNEL, MAX_THREADS, ...)                                                    \
   static constexpr auto METALSIM_JOIN(metalsim_instance_, __COUNTER__) = &METALSIM_STRIP KERNEL;
 
+/// Has the type that an instantiation is written with compared with that of its template. Both are in parentheses.
+#ifdef METALSIM_STRICT
+namespace metalsim::shim {
+template <typename T> using Pointer = T*;
+}
+#define METALSIM_INSTANCE_TYPE(KERNEL, TYPE)                                                                           \
+  static constexpr auto METALSIM_JOIN(metalsim_instance_, __COUNTER__) =                                               \
+      static_cast<::metalsim::shim::Pointer<METALSIM_STRIP TYPE>>(&METALSIM_STRIP KERNEL);
+#else
+#define METALSIM_INSTANCE_TYPE(KERNEL, TYPE)
+#endif
+
 /// TYPE is in parentheses; the array of a declarator is part of it, through a typedef.
 #define METALSIM_THREADGROUP_VARIABLE(ID, TYPE, NAME)                                                                  \
   METALSIM_THREADGROUP_SPACE METALSIM_STRIP TYPE& NAME =                                                               \
