@@ -131,16 +131,37 @@ def check(source: Source) -> None:
     plugin = toolchain.strict_plugin()
 
     def build(folder: Path) -> None:
-        defines = {f"METALSIM_CONSTANT_{constant.index}": "1" for constant in source.translation.constants.values()}
-        defines |= {f"METALSIM_CONSTANT_DEFINED_{c.index}": "1" for c in source.translation.constants.values()}
-        for kernel in source.translation.kernels.values():
-            defines[f"METALSIM_KERNEL_{kernel.number}(...)"] = "METALSIM_INSTANTIATE_KERNEL(__VA_ARGS__)"
-        text = folder / "strict.cpp"
-        text.write_text(prelude(source, defines) + source.translation.text)
-        run_clang([*_command(Flavour.STRICT), "-fsyntax-only", f"-fplugin={plugin}", text], source, "the strict pass")
-        text.unlink()
+        _run_strict_pass(source, folder, plugin)
 
     cache.entry("strict", cache.digest(source.key, *Flavour.STRICT.flags, str(plugin)), build)
+
+
+def _run_strict_pass(source: Source, folder: Path, plugin: Path, *arguments: str) -> None:
+    defines = {f"METALSIM_CONSTANT_{constant.index}": "1" for constant in source.translation.constants.values()}
+    defines |= {f"METALSIM_CONSTANT_DEFINED_{c.index}": "1" for c in source.translation.constants.values()}
+    for kernel in source.translation.kernels.values():
+        defines[f"METALSIM_KERNEL_{kernel.number}(...)"] = "METALSIM_INSTANTIATE_KERNEL(__VA_ARGS__)"
+    text = folder / "strict.cpp"
+    text.write_text(prelude(source, defines) + source.translation.text)
+    words = [word for argument in arguments for word in ("-Xclang", "-plugin-arg-metalsim-strict", "-Xclang", argument)]
+    command = [*_command(Flavour.STRICT), "-fsyntax-only", f"-fplugin={plugin}", *words, text]
+    run_clang(command, source, "the strict pass")
+    text.unlink()
+
+
+def uses(source: Source) -> str:
+    """Return what the strict pass sees a source use of Metal, as native/strict/uses.h describes it.
+
+    Raises:
+        CompileError: as :func:`check`.
+    """
+    plugin = toolchain.strict_plugin()
+
+    def build(folder: Path) -> None:
+        _run_strict_pass(source, folder, plugin, f"uses={folder / 'uses.txt'}")
+
+    folder = cache.entry("uses", cache.digest(source.key, *Flavour.STRICT.flags, str(plugin)), build)
+    return (folder / "uses.txt").read_text()
 
 
 def _value(constant: FunctionConstant, value: ConstantValue) -> str:

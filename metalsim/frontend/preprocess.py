@@ -13,7 +13,8 @@ from metalsim import toolchain
 from metalsim.errors import CompileError, Diagnostic, ValidationError
 from metalsim.frontend.words import words
 
-_STAGE1 = Path(__file__).resolve().parent.parent / "shim" / "stage1"
+#: Headers that hold macros only.
+STAGE1 = Path(__file__).resolve().parent.parent / "shim" / "stage1"
 _VERSION = re.compile(r"([2-4])\.(\d)")
 _OLDEST = (2, 4)
 _FIRST_WITH_CXX17 = 4
@@ -43,6 +44,9 @@ _HEADER_RULE = "metal-standard-header"
 _HEADER_SECTION = '6.1 "Namespace and Header Files"'
 
 _DEFINED = {"__METAL__": 1, "__METAL_MACOS__": 1, "__AIR64__": 1, "__APPLE__": 1, "__APPLE_CC__": 6000}
+
+#: Macros that the compiler defines.
+PREDEFINED = ("__METAL_VERSION__", *_DEFINED)
 
 
 def _version(language_version: str) -> tuple[int, int]:
@@ -94,7 +98,7 @@ def preprocess(
     command += ["-fno-caret-diagnostics", "-Wno-everything", f"-D__METAL_VERSION__={major * 100 + minor * 10}"]
     command += [f"-U{name}" for name in sorted(_UNDEFINED)]
     command += _definitions(_DEFINED | dict(defines))
-    command += [f"-I{_STAGE1}", *(f"-I{folder}" for folder in include_dirs), str(path)]
+    command += [f"-I{STAGE1}", *(f"-I{folder}" for folder in include_dirs), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CompileError(
