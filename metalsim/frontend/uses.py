@@ -1,11 +1,11 @@
 """What a source uses of Metal that the translation takes out of the text, for the table of witnesses (metalsim/witnesses.py).
 
-    attribute buffer(name)                        what the argument is: a number, a name or an expression
-    attribute function_constant(name) of a parameter, or (derived name): a constant that is made of function constants
-    attribute thread_position_in_grid uint3       with the type of the parameter
-    pragma clang loop unroll(full)                written as a _Pragma, too
-    macro INFINITY, header metal_stdlib           of all files that were included
-    form member function, const thread            the words after the parameters, or "no address space"
+- ``attribute buffer(name)``: with what its argument is, a number, a name or an expression.
+- ``attribute function_constant(name) of a parameter``; ``(derived name)`` for one that is made of function constants.
+- ``attribute thread_position_in_grid uint3``: with the type of the parameter.
+- ``pragma clang loop unroll(full)``: written as a _Pragma, too.
+- ``macro INFINITY``, ``header metal_stdlib``: of all files that were included.
+- ``form member function, const thread``: the words after the parameters, or "no address space".
 """
 
 import functools

@@ -65,6 +65,14 @@ bool is_narrow_float(QualType type) {
   return type->isSpecificBuiltinType(BuiltinType::Float16) || type->isSpecificBuiltinType(BuiltinType::BFloat16);
 }
 
+/// The argument is an object that is there for the call alone. Clang's own ways past casts go past this, too.
+bool is_temporary(const Expr* argument) {
+  while (const auto* cast = dyn_cast<ImplicitCastExpr>(argument)) {
+    argument = cast->getSubExpr();
+  }
+  return isa<MaterializeTemporaryExpr>(argument);
+}
+
 bool is_of_library(QualType type) {
   return is_vector(type) || is_narrow_float(type);
 }
@@ -170,7 +178,7 @@ void Uses::note_temporaries(const FunctionDecl* callee, llvm::ArrayRef<const Exp
   }
   for (unsigned index = 0; index < std::min<size_t>(arguments.size(), callee->getNumParams()); ++index) {
     QualType type = callee->getParamDecl(index)->getType();
-    if (type->isReferenceType() && isa<MaterializeTemporaryExpr>(arguments[index]->IgnoreParenImpCasts())) {
+    if (type->isReferenceType() && is_temporary(arguments[index])) {
       use(arguments[index]->getExprLoc(), "form temporary bound to const " + metal_name(pointee_space(type)) + "&");
     }
   }
