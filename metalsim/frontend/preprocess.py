@@ -17,6 +17,7 @@ from metalsim.frontend.words import words
 STAGE1 = Path(__file__).resolve().parent.parent / "shim" / "stage1"
 _VERSION = re.compile(r"([2-4])\.(\d)")
 _OLDEST = (2, 4)
+_FIRST_WITH_BFLOAT = (3, 1)
 _FIRST_WITH_CXX17 = 4
 _DIAGNOSTIC = re.compile(r"^(.*?):(\d+):(\d+): (fatal error|error|warning|note): (.*)$", re.MULTILINE)
 
@@ -42,6 +43,11 @@ _STANDARD_HEADERS = words(
 _MISSING = re.compile(r"'([\w/.]+)' file not found")
 _HEADER_RULE = "metal-standard-header"
 _HEADER_SECTION = '6.1 "Namespace and Header Files"'
+
+# The pragmas in which clang expands macros, and only where it compiles: `-E` leaves them as they are.
+_LOOP_PRAGMA = re.compile(r"^#pragma (?:unroll|clang loop)\b.*", re.MULTILINE)
+_LOOP_WORDS = words("pragma clang loop unroll unroll_count full enable disable")
+_MARK = "metalsim_loop_pragma"
 
 _DEFINED = {"__METAL__": 1, "__METAL_MACOS__": 1, "__AIR64__": 1, "__APPLE__": 1, "__APPLE_CC__": 6000}
 
@@ -97,14 +103,34 @@ def preprocess(
     command = [toolchain.program("clang++"), "-E", "-x", "c++", f"-std={standard}", "-nostdinc", "-nostdinc++"]
     command += ["-fno-caret-diagnostics", "-Wno-everything", f"-D__METAL_VERSION__={major * 100 + minor * 10}"]
     command += [f"-U{name}" for name in sorted(_UNDEFINED)]
-    command += _definitions(_DEFINED | dict(defines))
+    bfloat = {"__HAVE_BFLOAT__": 1} if (major, minor) >= _FIRST_WITH_BFLOAT else {}
+    command += _definitions(_DEFINED | bfloat | dict(defines))
     command += [f"-I{STAGE1}", *(f"-I{folder}" for folder in include_dirs), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CompileError(
             f"{path}: the preprocessor failed", _diagnostics(done.stderr) or [_unplaced(path, done.stderr)]
         )
-    return done.stdout
+    return _expand_loop_pragmas(done.stdout, command)
+
+
+def _expand_loop_pragmas(text: str, command: Sequence[str | Path]) -> str:
+    """Expand macros in what `#pragma unroll (N)` and its like say, of which a preprocessed text has kept no definition.
+
+    Args:
+        text: what `command` has written.
+        command: of the preprocessor.
+    """
+    pragmas = _LOOP_PRAGMA.findall(text)
+    if all(_LOOP_WORDS.issuperset(re.findall(r"[A-Za-z_]\w*", pragma)) for pragma in pragmas):
+        return text
+    # The same text with its macros' definitions in it, and the pragmas as tokens: preprocessed once more.
+    with_macros = subprocess.run([*command, "-dD"], capture_output=True, text=True, check=True).stdout
+    marked = _LOOP_PRAGMA.sub(lambda pragma: f"{_MARK} {pragma[0][1:]}", with_macros)
+    again = [toolchain.program("clang++"), "-E", "-P", "-x", "c++", "-undef", "-nostdinc", "-Wno-everything", "-"]
+    expanded = subprocess.run(again, input=marked, capture_output=True, text=True, check=True).stdout
+    found = iter(re.findall(rf"^{_MARK} (.*)$", expanded, re.MULTILINE))
+    return _LOOP_PRAGMA.sub(lambda _: f"#{next(found)}", text)
 
 
 def _diagnostics(errors: str) -> list[Diagnostic]:

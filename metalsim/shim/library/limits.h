@@ -7,15 +7,17 @@ namespace metal {
 
 enum float_round_style { round_indeterminate = -1, round_toward_zero = 0, round_to_nearest = 1 };
 
-template <typename T, bool IsInteger = __is_integral(T)> struct numeric_limits {
+/// Apple's library has a template of this name, which candle's kernels specialise for types of their own.
+template <typename T, typename Enable = void> struct _numeric_limits_impl {
   static constexpr bool is_specialized = false;
 };
+template <typename T> struct numeric_limits : _numeric_limits_impl<T> {};
 
 template <typename T> struct numeric_limits<const T> : numeric_limits<T> {};
 template <typename T> struct numeric_limits<METALSIM_DEVICE_SPACE T> : numeric_limits<remove_cv_t<T>> {};
 template <typename T> struct numeric_limits<const METALSIM_CONSTANT_SPACE T> : numeric_limits<T> {};
 
-template <typename T> struct numeric_limits<T, true> {
+template <typename T> struct _numeric_limits_impl<T, enable_if_t<__is_integral(T)>> {
   static constexpr bool is_specialized = true;
   static constexpr bool is_signed = __is_signed(T);
   static constexpr bool is_integer = true;
@@ -39,7 +41,7 @@ template <typename T> struct numeric_limits<T, true> {
 
 #define METALSIM_FLOAT_LIMITS(T, DIGITS, DIGITS10, MAX_DIGITS10, MIN_EXPONENT, MAX_EXPONENT, MAX, MIN, EPSILON,        \
                               DENORM_MIN)                                                                              \
-  template <> struct numeric_limits<T, false> {                                                                        \
+  template <> struct _numeric_limits_impl<T> {                                                                         \
     static constexpr bool is_specialized = true;                                                                       \
     static constexpr bool is_signed = true;                                                                            \
     static constexpr bool is_integer = false;                                                                          \

@@ -6,7 +6,8 @@
 namespace metal {
 
 template <typename T, int Columns, int Rows> struct matrix {
-  static_assert(::metalsim::shim::is_real<T>, "the elements of a matrix are float or half");
+  // The specification has float and half. ggml names matrix<bfloat, 4, 4>, and is compiled by Apple's compiler.
+  static_assert(::metalsim::shim::is_floating_number<T>, "the elements of a matrix are float, half or bfloat");
   using Column = vec<T, Rows>;
 
   matrix() = default;

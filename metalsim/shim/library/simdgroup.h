@@ -135,6 +135,10 @@ private:
 
 namespace metal {
 
+/// Whether the functions below take it. Candle's kernels ask Apple's library by this name.
+template <typename T>
+struct __is_valid_simdgroup_type : bool_constant<::metalsim::shim::is_simd_number<::metalsim::shim::Element<T>>> {};
+
 class simd_vote : public metalsim::shim::Vote<ulong, 0xffffffffu> {
 public:
   using Vote::Vote;

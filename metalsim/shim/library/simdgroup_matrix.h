@@ -28,18 +28,6 @@ template <> struct MatrixElement<bfloat> {
 };
 template <typename T> inline constexpr bool is_matrix_element = is_floating_number<T>;
 
-/// The products that exist. Those with one type for all are in Apple's specification; the mixed ones are in the
-/// libraries that Apple's compiler made for PyTorch and MLX. There are no others.
-template <typename D, typename A, typename B, typename C> constexpr bool has_product() {
-  constexpr bool is_uniform = __is_same(D, A) && __is_same(D, B) && __is_same(D, C);
-  constexpr bool accumulates_float = __is_same(D, float) && __is_same(C, float);
-  constexpr bool both_half = __is_same(A, half) && __is_same(B, half);
-  constexpr bool both_bfloat = __is_same(A, bfloat) && __is_same(B, bfloat);
-  constexpr bool float_by_16_bits = __is_same(A, float) && (__is_same(B, half) || __is_same(B, bfloat));
-  constexpr bool bfloat_by_half = __is_same(A, bfloat) && __is_same(B, half);
-  return is_uniform || (accumulates_float && (both_half || both_bfloat || float_by_16_bits || bfloat_by_half));
-}
-
 /// What thread_elements() gives. Apple's is vec<T, 64>, and so is a matrix in AIR, of which the first two elements are
 /// the thread's and the others mean nothing. The strict pass sees such a vector, and refuses what cannot be known of it
 /// (native/strict/matrix_elements.cpp). Where kernels run it is a class as large as that, of which nothing but the two
@@ -157,7 +145,8 @@ METALSIM_INLINE void simdgroup_multiply_accumulate(simdgroup_matrix<D, 8, 8>& d,
                                                    const simdgroup_matrix<B, 8, 8>& b,
                                                    const simdgroup_matrix<C, 8, 8>& c) {
   using namespace ::metalsim;
-  static_assert(shim::has_product<D, A, B, C>(), "there is no product of simdgroup matrices with these element types");
+  // Operands may be of any types, as in Apple's header; no kernel is known whose result has another type than c.
+  static_assert(__is_same(D, C), "the product of simdgroup matrices must have the element type of what it is added to");
   constexpr uint32_t types = abi::matrix_product(shim::MatrixElement<D>::type, shim::MatrixElement<A>::type,
                                                  shim::MatrixElement<B>::type, shim::MatrixElement<C>::type);
   const abi::MatrixElements result =

@@ -171,6 +171,10 @@ template <typename T> struct make_scalar {
 };
 template <typename T> using make_scalar_t = typename make_scalar<T>::type;
 
+/// How many components a vector has; 1 for a scalar.
+template <typename T> struct vec_elements : integral_constant<ushort, 1> {};
+template <typename T, int N> struct vec_elements<vec<T, N>> : integral_constant<ushort, N> {};
+
 template <typename... B> struct _disjunction : bool_constant<(B::value || ...)> {};
 template <typename... B> struct _conjunction : bool_constant<(B::value && ...)> {};
 template <typename B> struct _negation : bool_constant<!B::value> {};

@@ -332,6 +332,9 @@ INSTANTIATE_PRODUCT(float, float, bfloat)
 INSTANTIATE_PRODUCT(float, bfloat, half)
 INSTANTIATE_PRODUCT(half, half, half)
 INSTANTIATE_PRODUCT(bfloat, bfloat, bfloat)
+INSTANTIATE_PRODUCT(float, half, float)
+INSTANTIATE_PRODUCT(half, float, half)
+INSTANTIATE_PRODUCT(half, float, bfloat)
 
 // Atomics: all threads of the grid work on the same few.
 
