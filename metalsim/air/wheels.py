@@ -1,13 +1,15 @@
-"""Gets Apple-compiled kernels, and their sources, out of the macOS wheels of PyTorch and MLX.
+"""Gets kernels that Apple's compiler takes out of published packages: PyTorch's and MLX's wheels for macOS, ggml's sources.
 
-The wheels are downloaded with pip once, 110 and 45 MB, and only what is used stays in the cache (cache.py): of PyTorch the
-Metal headers and the libraries embedded in libtorch_cpu.dylib, of MLX the kernels' headers and mlx.metallib. Nothing of a
-wheel is executed. Versions are fixed, so that a name of a kernel or a struct of arguments means the same every time.
+They are downloaded with pip once, 110, 45 and 77 MB, and only what is used stays in the cache (cache.py): of PyTorch the
+Metal headers and the libraries embedded in libtorch_cpu.dylib, of MLX the kernels' headers and mlx.metallib, of ggml, which
+the source distribution of llama-cpp-python carries, the kernels. Nothing of a wheel is executed. Versions are fixed, so that
+a name of a kernel or a struct of arguments means the same every time.
 """
 
 import functools
 import mmap
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,14 +20,18 @@ from pathlib import Path
 from metalsim import cache, toolchain
 from metalsim.air.metallib import MetalLibrary, embedded
 from metalsim.errors import MetalsimError
+from metalsim.macos import packages
 
 TORCH_VERSION = "2.13.0"
 MLX_VERSION = "0.32.4"
+LLAMA_CPP_PYTHON_VERSION = "0.3.36"
 
 _TORCH_HEADERS = ("torch/include/ATen/native/mps/kernels/", "torch/include/c10/metal/")
 _TORCH_LIBRARY = "torch/lib/libtorch_cpu.dylib"
 _MLX_HEADERS = ("mlx/include/mlx/backend/metal/kernels/",)
 _MLX_LIBRARY = "mlx/lib/mlx.metallib"
+_GGML_SOURCES = "vendor/llama.cpp/ggml/src"
+_GGML_KERNELS = ("ggml-common.h", "ggml-metal/ggml-metal-impl.h", "ggml-metal/kernels")
 
 
 class WheelUnavailableError(MetalsimError):
@@ -138,6 +144,24 @@ def _mlx() -> Path:
     return _entry(f"mlx-metal=={MLX_VERSION}", 45, _unpack_mlx)
 
 
+@functools.cache
+def _ggml() -> Path:
+    requirement = f"llama-cpp-python=={LLAMA_CPP_PYTHON_VERSION}"
+
+    def build(folder: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix="download.", dir=folder) as scratch:
+            sources = packages.unpacked_sources(requirement, Path(scratch)) / _GGML_SOURCES
+            for name in _GGML_KERNELS:
+                target = folder / name
+                target.parent.mkdir(exist_ok=True)
+                if (sources / name).is_dir():
+                    shutil.copytree(sources / name, target)
+                else:
+                    shutil.copyfile(sources / name, target)
+
+    return cache.entry("wheels", f"{requirement.replace('==', '-')}-{cache.digest(*_GGML_KERNELS)[:8]}", build)
+
+
 def torch_headers() -> Path:
     """Return the include folder of PyTorch's Metal headers, ``ATen/native/mps/kernels`` and ``c10/metal``.
 
@@ -174,9 +198,18 @@ def mlx_metallib() -> Path:
     return _mlx() / "mlx.metallib"
 
 
+def ggml_kernels() -> Path:
+    """Return the folder of ggml's sources: ``ggml-metal/kernels``, and the headers that they include.
+
+    Raises:
+        PackageUnavailableError: if the source distribution is neither in the cache nor to be had.
+    """
+    return _ggml()
+
+
 def main() -> None:
     """Download what is missing, and say where it is."""
-    for path in (torch_headers(), *torch_metallibs(), mlx_headers(), mlx_metallib()):
+    for path in (torch_headers(), *torch_metallibs(), mlx_headers(), mlx_metallib(), ggml_kernels()):
         print(os.fspath(path))
 
 

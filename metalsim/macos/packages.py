@@ -32,8 +32,8 @@ def _unavailable(requirement: str, messages: str) -> PackageUnavailableError:
     lines = messages.strip().splitlines()
     reason = ([line for line in lines if line.startswith("ERROR")] or lines or ["pip gave no reason"])[-1]
     return PackageUnavailableError(
-        f"{requirement} is not in metalsim's cache and cannot be downloaded: {reason}. Run `python -m metalsim.macos` once "
-        "where the package index can be reached, with METALSIM_CACHE naming the folder to use here."
+        f"{requirement} is not in metalsim's cache and cannot be downloaded: {reason}. Run the same once where the package "
+        "index can be reached, with METALSIM_CACHE naming the folder to use here."
     )
 
 

@@ -5,7 +5,6 @@ they are kept as text-based stubs, which link identically.
 """
 
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +13,12 @@ from metalsim.errors import MetalsimError
 from metalsim.macos import macho, packages
 
 #: Part of every cache key; to be raised when what is kept of a wheel changes.
-RECIPE = "2"
+RECIPE = "3"
 
 #: Megabytes of a wheel, for the message; the newest for one that is not known here.
 _MEGABYTES = {"2.9.0": 75, "2.13.0": 111, "2.15.0": 139}
+
+_KERNELS = "ATen/native/mps/kernels"
 
 #: The libraries that extensions are linked with, as torch.utils.cpp_extension names them.
 LIBRARIES = ("c10", "torch", "torch_cpu", "torch_python")
@@ -82,6 +83,11 @@ class TorchWheel:
         """The folder of the libraries' stubs, which setup.py names as the folder of the libraries."""
         return self.folder / "lib"
 
+    @property
+    def metal_includes(self) -> tuple[Path, Path]:
+        """The folders that torch's own Metal kernels are compiled with."""
+        return self.folder / "metal", self.folder / "include"
+
     def apple_symbols(self) -> list[tuple[str, str]]:
         """Return what torch's libraries import of Apple's: library and symbol."""
         rows = (line.split("\t") for line in (self.folder / "imports.txt").read_text().splitlines())
@@ -143,7 +149,11 @@ def _unpack(version: str, folder: Path) -> None:
         _keep_stub(library)
     (torch / "imports.txt").write_text("".join(f"{library}\t{symbol}\n" for library, symbol in sorted(imported)))
     (torch / "accessors.txt").write_text(accessors)
-    shutil.rmtree(torch / "include" / "ATen" / "native" / "mps" / "kernels", ignore_errors=True)
+    # Metal, and nothing that host code includes.
+    kernels = torch / "include" / _KERNELS
+    if kernels.is_dir():
+        (torch / "metal" / _KERNELS).parent.mkdir(parents=True)
+        kernels.rename(torch / "metal" / _KERNELS)
 
 
 def get(version: str) -> TorchWheel:

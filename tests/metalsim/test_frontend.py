@@ -182,6 +182,39 @@ def test_preprocess_defines(tmp_path):
     assert "cxx = 201703L" in preprocess(path, [tmp_path / "include"], defines, "4.0")
 
 
+def test_macros_of_loop_pragmas_are_expanded(tmp_path):
+    """As clang does where it compiles; `clang -E` leaves them as they are, and their definitions are gone after it."""
+    path = tmp_path / "a.metal"
+    lines = ["#define LEAST(a, b) ((a) < (b) ? (a) : (b))", "#define N 4", '_Pragma("unroll(N)") int a;', "#undef N"]
+    lines += [
+        "#pragma unroll (LEAST(N, 2 * M))",
+        "int b;",
+        "#define N 8",
+        "#pragma clang loop unroll_count(N)",
+        "int c;",
+    ]
+    lines += ["#pragma unroll", "int d;", "#pragma clang loop unroll(full)", "int LEAST;"]
+    path.write_text("\n".join(lines) + "\n")
+    text = preprocess(path, [], {"M": 3}, "3.1")
+    pragmas = [line.replace(" ", "") for line in text.splitlines() if line.startswith("#pragma")]
+    wanted = [
+        "unroll(4)",
+        "unroll(((N)<(2*3)?(N):(2*3)))",
+        "clangloopunroll_count(8)",
+        "unroll",
+        "clangloopunroll(full)",
+    ]
+    assert pragmas == [f"#pragma{pragma}" for pragma in wanted]
+    assert [(t.text, t.line) for t in tokenize(text) if t.text in "abcd"] == [("a", 3), ("b", 6), ("c", 9), ("d", 11)]
+
+
+def test_bfloat_has_its_macro_from_3_1_on(tmp_path):
+    path = tmp_path / "a.metal"
+    path.write_text("bool has_bfloat = __HAVE_BFLOAT__;\n")
+    assert "has_bfloat = 1" in preprocess(path, [], {}, "3.1")
+    assert "has_bfloat = __HAVE_BFLOAT__" in preprocess(path, [], {}, "3.0")
+
+
 def test_preprocess_reports_errors_with_their_line(tmp_path):
     path = tmp_path / "a.metal"
     path.write_text("#include <metal_stdlib>\n#include <tiles.h>\n")

@@ -33,7 +33,7 @@ template <typename T, int Columns, int Rows> struct matrix {
     }
   }
   template <typename U, METALSIM_REQUIRES(!__is_same(T, U))>
-  METALSIM_INLINE explicit matrix(const matrix<U, Columns, Rows>& other) {
+  METALSIM_INLINE explicit matrix(matrix<U, Columns, Rows> other) {
     for (int column = 0; column < Columns; ++column) {
       columns[column] = ::metalsim::shim::Make<Column>::from(other[column]);
     }
