@@ -104,6 +104,15 @@ instantiate_kernel("scale_copy", sdpa_blocked_scale_copy, bfloat16_t)
 instantiate_kernel("causal_mask", sdpa_blocked_causal_mask, half)
 """
 
+# What MLX writes its cache with. The kernels for any number of dimensions are refused: docs/known_good.md.
+_COPY = """
+instantiate_kernel("dense", copy_v, half, half, 4)
+instantiate_kernel("dense_wide_index", copy_v2, half, half, 4)
+instantiate_kernel("from_strided", copy_g_nd3, half, half, int)
+instantiate_kernel("to_strided", copy_gg_nd3, half, half, int)
+instantiate_kernel("to_strided_at_offset", copy_gg_dynamic_nd3, half, half, int)
+"""
+
 KNOWN_GOOD = [
     _of_torch("PrefillAttention.h", 126, "3.1"),
     _of_torch("DecodeAttention.h", 108, "3.1"),
@@ -112,6 +121,7 @@ KNOWN_GOOD = [
     _of_mlx("steel/attn/kernels/steel_attention.h", 6, _STEEL, "4.1"),
     _of_mlx("sdpa_vector.h", 8, _VECTOR),
     _of_mlx("sdpa_blocked.h", 2, _BLOCKED),
+    _of_mlx("copy.h", 5, _COPY),
     _of_ggml("fa_aux", 17),
     _of_ggml("fa_f16", 32),
     _of_ggml("fa_f32", 16),
@@ -135,3 +145,10 @@ def test_what_apple_takes_is_accepted(source: KnownGood) -> None:
     text = source.text if source.text is not None else includes[0] / source.path
     library = metalsim.compile(text, includes, source.defines, language_version=source.language_version)
     assert len(library.kernel_names) == source.kernels
+
+
+def test_the_page_lists_them() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "known_good.md").read_text()
+    versions = (TORCH_VERSION, wheels.TORCH_VERSION, wheels.MLX_VERSION, wheels.LLAMA_CPP_PYTHON_VERSION)
+    files = [Path(source.name.split()[1].rstrip(",")).name for source in KNOWN_GOOD]
+    assert [text for text in (*versions, *files) if text not in page] == []
