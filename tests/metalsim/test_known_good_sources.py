@@ -42,7 +42,6 @@ class KnownGood:
     defines: Mapping[str, int] = field(default_factory=dict)
 
 
-@functools.cache
 def _torch() -> tuple[Path, ...]:
     return torch_wheel.get(TORCH_VERSION).metal_includes
 
@@ -136,12 +135,20 @@ KNOWN_GOOD = [
 ]
 
 
+@functools.cache
+def _folders(get: Callable[[], tuple[Path, ...]]) -> tuple[Path, ...] | str:
+    """Return the folders, or why they cannot be had: it is asked once."""
+    try:
+        return get()
+    except (wheels.WheelUnavailableError, packages.PackageUnavailableError) as error:
+        return str(error)
+
+
 @pytest.mark.parametrize("source", KNOWN_GOOD, ids=lambda source: source.name)
 def test_what_apple_takes_is_accepted(source: KnownGood) -> None:
-    try:
-        includes = source.includes()
-    except (wheels.WheelUnavailableError, packages.PackageUnavailableError) as reason:
-        pytest.skip(str(reason))
+    includes = _folders(source.includes)
+    if isinstance(includes, str):
+        pytest.skip(includes)
     text = source.text if source.text is not None else includes[0] / source.path
     library = metalsim.compile(text, includes, source.defines, language_version=source.language_version)
     assert len(library.kernel_names) == source.kernels
