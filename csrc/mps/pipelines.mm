@@ -121,12 +121,14 @@ MTLCompileOptions* compile_options(const Kernel& kernel) {
   MTLCompileOptions* const options = owned_by_pool([[MTLCompileOptions alloc] init]);
   options.preprocessorMacros = macros;
   options.languageVersion = MTLLanguageVersion3_1; // bfloat; macOS 14
-  // Fast math takes infinities and NaN for impossible. Hidden scores and empty rows are infinities, and a NaN in an
-  // input has to reach the output. mathMode is newer than the oldest SDK that can build this (Xcode 15, macOS 14's),
-  // whose headers do not declare it, so that asking the running macOS is not enough.
+  // The safe mode, by the name that this macOS has for it (docs/kernels.md): a kernel's bits do not depend on which
+  // macOS compiled it, and hidden scores, which are infinities, and NaN are what they are. mathMode is newer than the
+  // oldest SDK that can build this (Xcode 15, macOS 14's), whose headers do not declare it, so that asking the running
+  // macOS is not enough.
 #if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
   if (@available(macOS 15.0, *)) {
-    options.mathMode = MTLMathModeRelaxed;
+    options.mathMode = MTLMathModeSafe;
+    options.mathFloatingPointFunctions = MTLMathFloatingPointFunctionsPrecise;
     return options;
   }
 #endif

@@ -102,7 +102,7 @@ MISTAKES = (
         PIPELINES,
         "if (@available(macOS 15.0, *)) {",
         "if (kernel.macros.empty()) {",
-        r"'(setMathMode:|mathMode|MTLMathModeRelaxed)' is only available on macOS 15\.0 or newer",
+        r"'(setMathMode:|mathMode|MTLMathModeSafe)' is only available on macOS 15\.0 or newer",
     ),
     Mistake(
         "API newer than what @available asks for",
