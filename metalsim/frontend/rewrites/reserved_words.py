@@ -19,7 +19,7 @@ _STAGES = frozenset({"kernel", "vertex", "fragment"})
 _STAGE_SECTION = '5.1 "Functions"'
 _SPACE_SECTION = '4 "Address Spaces"'
 
-#: What may stand before a function's stage: the end of what precedes the declaration, and specifiers.
+#: What may stand before a function's stage with attributes: the end of what precedes the declaration, and specifiers.
 _BEFORE_STAGE = frozenset({"", ";", "{", "}", "]", ")", ":", "template", "inline", "static", "constexpr", "extern"})
 #: What may stand before an address space that qualifies a member function.
 _BEFORE_QUALIFIER = frozenset({")", "const", "volatile", "noexcept", "override", "final"} | ADDRESS_SPACES)
@@ -43,14 +43,13 @@ def refuse_reserved_words(context: Context) -> None:
 
 
 def _is_stage(stream: TokenStream, index: int) -> bool:
-    """Whether the word marks a function: `template <...> kernel void`, `[[host_name("a")]] kernel`, `kernel [[...]] void`."""
+    """Whether the word marks a function: `kernel void f()`, `void kernel f()`, `template <...> kernel [[...]] void f()`."""
+    if not stream.is_attribute(index + 1):
+        return stream.is_identifier(index + 1) or stream.text_at(index + 1) == "::"
     before = stream.text_at(index - 1)
-    is_first = before in _BEFORE_STAGE or before.startswith('"')  # extern "C" kernel
-    if before == ">":
-        is_first = stream.text_at(stream.match[index - 1] - 1) == "template"
-    return is_first and (
-        stream.is_identifier(index + 1) or stream.text_at(index + 1) == "::" or stream.is_attribute(index + 1)
-    )
+    if before == ">":  # of a template's parameters, or of the type of what has this name
+        return stream.text_at(stream.match[index - 1] - 1) == "template"
+    return before in _BEFORE_STAGE or before.startswith('"')  # extern "C" kernel
 
 
 def _is_space(stream: TokenStream, index: int) -> bool:
