@@ -7,6 +7,7 @@ namespace metalsim::strict {
 
 bool Visitor::VisitVarDecl(VarDecl* variable) {
   SourceLocation location = variable->getLocation();
+  check_threadgroup_object(variable);
   if (!text_.is_written(location)) {
     return true; // the shim's, for instance what a threadgroup variable becomes
   }

@@ -116,6 +116,7 @@ private:
   void check_method_arguments(clang::CallExpr* call);
   void check_construction(const clang::CXXConstructExpr* construction);
   void check_member_initializers(const clang::CXXConstructorDecl* constructor);
+  void check_threadgroup_object(const clang::VarDecl* variable);
   void check_binding(clang::QualType target, const clang::Expr* value);
   void check_matrix_product(clang::CallExpr* call, const clang::FunctionDecl* callee);
   void check_bfloat_function(clang::CallExpr* call, const clang::FunctionDecl* callee);

@@ -25,6 +25,12 @@ struct Rows {
   float operator[](uint i) const device { return values[i]; }
 };
 
+struct Zero {
+  float value;
+  Zero() thread : value(0) {}
+  Zero() threadgroup : value(0) {}
+};
+
 template <typename T>
 struct Derived : T {
   float twice(float x) const { return 2 * this->at(x); }
@@ -37,6 +43,7 @@ static float read(Line line) {
 kernel void f(device float* data [[buffer(0)]], constant Line& line [[buffer(1)]], device Line* lines [[buffer(2)]],
               device Rows* rows [[buffer(3)]], uint index [[thread_position_in_threadgroup]]) {
   threadgroup Line shared[4];
+  threadgroup Zero zeros[4];
   shared[index] = line;                // copies are free
   Line local = lines[index];
   local.shift(1);
@@ -45,5 +52,5 @@ kernel void f(device float* data [[buffer(0)]], constant Line& line [[buffer(1)]
   Derived<Line> copy;
   copy.slope = line.slope;
   data[0] = line.at(2) + lines[index].at(3) + same.at(4) + local.at(5) + read(line) + read(shared[index]);
-  data[1] = (shared[index] ? 1.0f : 2.0f) + (local ? 1.0f : 2.0f) + rows[index][2] + lines->zero() + copy.twice(1);
+  data[1] = (shared[index] ? 1.0f : 2.0f) + (local ? 1.0f : 2.0f) + rows[index][2] + lines->zero() + copy.twice(1) + zeros[index].value;
 }
