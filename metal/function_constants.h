@@ -20,6 +20,7 @@ constant bool is_split [[function_constant(kIsSplitConstant)]];     ///< decode:
 /// Whether all rows of key and value begin at multiples of 16 bytes, as they do unless somebody cut views out of the
 /// middle of rows. Others are loaded in vectors of elements, which need not be aligned.
 constant bool has_aligned_rows [[function_constant(kAlignedRowsConstant)]];
+constant bool is_part [[function_constant(kIsPartConstant)]]; ///< the dispatch does a part of its launch's grid
 
 constant bool has_mask = mask_kind != kNoMask;
 constant bool has_additive_mask = mask_kind > kBoolMask;

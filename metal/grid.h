@@ -3,15 +3,14 @@
 
 #include <metal_stdlib>
 
+#include "function_constants.h"
 #include "params.h"
-
-constant bool is_part [[function_constant(fused_attn::kIsPartConstant)]];
 
 namespace fused_attn {
 using namespace metal;
 
 /// The threadgroup of the grid at which the dispatch begins.
-inline uint3 first_threadgroup(const constant AttentionParams& params) {
+METAL_FUNC uint3 first_threadgroup(const constant AttentionParams& params) {
   return is_part ? uint3(params.first_x, params.first_y, params.first_z) : uint3(0);
 }
 

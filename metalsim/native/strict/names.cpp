@@ -40,7 +40,8 @@ bool is_reserved_type(llvm::StringRef name) {
 bool is_in_scope_of_headers(const NamedDecl* declaration) {
   const DeclContext* scope = declaration->getDeclContext()->getRedeclContext();
   const auto* space = dyn_cast<NamespaceDecl>(scope);
-  return scope->isTranslationUnit() || (space != nullptr && space->getName() == "metal");
+  return scope->isTranslationUnit() || (space != nullptr && space->getName() == "metal" &&
+                                        space->getParent()->getRedeclContext()->isTranslationUnit());
 }
 
 } // namespace

@@ -87,7 +87,7 @@ bool Visitor::VisitTemplateSpecializationTypeLoc(TemplateSpecializationTypeLoc t
   // Apple's template has a constraint, so that its name with another type is a mistake, used or not.
   QualType entry = type.getArgLoc(0).getArgument().getAsType();
   if (!entry->isDependentType() && !entry->isSpecificBuiltinType(BuiltinType::Float) &&
-      !entry->isSpecificBuiltinType(BuiltinType::Float16)) {
+      !entry->isSpecificBuiltinType(BuiltinType::Float16) && !entry->isSpecificBuiltinType(BuiltinType::BFloat16)) {
     report(Rule::matrix, type.getTemplateNameLoc(), {"matrix<" + metal_name(entry) + ", ...>"});
   }
   return true;
