@@ -7,6 +7,7 @@ In a folder of mutations/*.txt, ``header:`` names the file that the mutations af
     expected: an outcome, see below
     occurrence: which one, from 1, if the file has the text several times; otherwise it must be there exactly once
     reason: why a harmless one does no harm, or a harmful one is missed
+    report: the public report of a kernel that Apple's compiler refused for the like
     -the text that is replaced, and
     +the text that takes its place; both may have several lines, and need not begin or end with a line
 
