@@ -206,15 +206,11 @@ def integer() -> str:
         lines += vector_overloads(name, arity, "::metalsim::shim::is_real<T> || ::metalsim::shim::is_integer<T>")
     for table, types in ((INTEGER_FUNCTIONS, INTEGERS), (INT_FUNCTIONS, ("int", "uint"))):
         for name, arity in entries(table):
-            lines += [
-                scalar_overload(name, arity, of, f"{implementation}::{name}<{of}>") for of in types
-            ]
+            lines += [scalar_overload(name, arity, of, f"{implementation}::{name}<{of}>") for of in types]
             lines += vector_overloads(name, arity, "::metalsim::shim::is_integer<T>")
     for of in INTEGERS:
         unsigned = of if of.startswith("u") else f"u{of}"
-        lines.append(
-            f"{INLINE} {unsigned} absdiff({of} x, {of} y) {{ return {implementation}::absdiff<{of}>(x, y); }}"
-        )
+        lines.append(f"{INLINE} {unsigned} absdiff({of} x, {of} y) {{ return {implementation}::absdiff<{of}>(x, y); }}")
     return in_namespace("metal", lines)
 
 
