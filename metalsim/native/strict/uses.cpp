@@ -1,6 +1,7 @@
 // See uses.h.
 #include "uses.h"
 #include "metal_names.h"
+#include "use_names.h"
 
 #include "clang/AST/RecursiveASTVisitor.h"
 #include "llvm/ADT/StringExtras.h"
@@ -11,50 +12,6 @@ using namespace clang;
 
 namespace metalsim::strict {
 namespace {
-
-std::string name_of(QualType type);
-
-/// simdgroup_matrix<half, 8, 8>; packed_uint4 and bool4, which are classes of the shim, as Metal calls them.
-std::string name_of_class(const CXXRecordDecl* record) {
-  const auto* specialization = dyn_cast<ClassTemplateSpecializationDecl>(record);
-  std::string name = record->getNameAsString();
-  if (specialization == nullptr) {
-    return name;
-  }
-  std::vector<std::string> arguments;
-  for (const TemplateArgument& argument : specialization->getTemplateArgs().asArray()) {
-    if (argument.getKind() == TemplateArgument::Type) {
-      arguments.push_back(name_of(argument.getAsType()));
-    } else if (argument.getKind() == TemplateArgument::Integral) {
-      arguments.push_back(llvm::toString(argument.getAsIntegral(), 10));
-    }
-  }
-  if (name == "PackedVector") {
-    return "packed_" + llvm::join(arguments, "");
-  }
-  if (name == "BoolVector") {
-    return "bool" + llvm::join(arguments, "");
-  }
-  return name + "<" + llvm::join(arguments, ", ") + ">";
-}
-
-/// The type without const, and without reference; enumerations of the source are "enum".
-std::string name_of(QualType type) {
-  type = type.getNonReferenceType().getCanonicalType().getUnqualifiedType();
-  if (type->isPointerType()) {
-    return metal_name(pointee_space(type)) + " " + name_of(type->getPointeeType()) + "*";
-  }
-  if (const ArrayType* array = type->getAsArrayTypeUnsafe()) {
-    return name_of(array->getElementType()) + "[]";
-  }
-  if (const CXXRecordDecl* record = type->getAsCXXRecordDecl()) {
-    return name_of_class(record);
-  }
-  if (type->isBooleanType()) {
-    return "bool";
-  }
-  return type->isUnscopedEnumerationType() ? "enum" : metal_name(type);
-}
 
 bool is_vector(QualType type) {
   return type.getNonReferenceType()->isExtVectorType();
