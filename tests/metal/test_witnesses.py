@@ -76,10 +76,7 @@ PLANTED = """
 #include <metal_math>                                            // header metal_math
 #include <metal_stdlib>
 using namespace metal;
-namespace inner {
-constant bool is_long                                            // form function constant of bool in a namespace
-    [[function_constant(0)]];                                    // attribute function_constant(number)
-}
+constant bool is_long [[function_constant(0)]];                  // attribute function_constant(number)
 constant float kHalf = 0.5f;                                     // form constant at global scope
 constant constexpr float kPi = M_PI_F;                           // macro M_PI_F
 struct Pair {
@@ -96,7 +93,7 @@ kernel void planted(device float* out [[buffer(0)]],             // attribute bu
   const float angle = sin(kPi * kHalf);                          // function sin(float)
   const float2 turned = fma(float2(angle), angle, float2(1.0f)); // function fma(float2, float, float2)
   const half other = simd_shuffle_xor(half(angle), 1);           // function simd_shuffle_xor(half, ushort)
-  const bfloat2 pair = -bfloat2(turned);                         // operator -(bfloat2)
+  const bfloat2 pair = bfloat2(turned) / bfloat2(turned);        // operator /(bfloat2, bfloat2)
   device int* words = reinterpret_cast<device int*>(out);        // reinterpret_cast device float* -> device int*
 #pragma unroll                                                   // pragma unroll
   for (uint i = 0; i < width; ++i) {
