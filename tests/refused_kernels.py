@@ -148,13 +148,18 @@ def swapped(families):
             torch.testing.assert_close(out.cpu().float(), right, atol=4e-3, rtol=0)
 
 
-def main(folder, *families):
-    """Plant refusals, and look at everything that they concern."""
+def prepare(folder, families):
+    """Load the backend, with refusals in its copy of the kernels."""
     shutil.copytree(METAL, folder, dirs_exist_ok=True)
     os.environ["FUSED_ATTN_METAL_FOLDER"] = folder
     fused_attn.load()
     torch.manual_seed(0)
     plant(Path(folder), families)
+
+
+def main(folder, *families):
+    """Plant refusals, and look at everything that they concern."""
+    prepare(folder, families)
     with torch.no_grad():
         operators(Path(folder), set(families))
         routed(set(families))

@@ -173,6 +173,19 @@ def test_macos(macos):
     torch.testing.assert_close(out.cpu(), expected)
 
 
+@pytest.mark.parametrize("sdk", [140500, 150000])
+def test_math_mode_is_not_asked_of_older_sdks(sdk):
+    """Headers before macOS 15's do not declare it. The host code is only preprocessed here, as with each of the SDKs."""
+    from metalsim.mps import build, fused_attn
+
+    source = fused_attn.CSRC / "mps" / "pipelines.mm"
+    flags = ["-I", str(fused_attn.CSRC), f"-D__MAC_OS_X_VERSION_MAX_ALLOWED={sdk}", "-E"]
+    command = build.compile_command(source, Path("-"), torch=True, arc=True, flags=flags)
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert ("options.mathMode = " in text) == (sdk >= 150000)
+    assert "options.fastMathEnabled = " in text
+
+
 def test_views_begin_where_they_begin():
     """Storage offsets, in bytes; odd ones too."""
     whole = torch.randn(3 * 2 * 40 * 33 + 7, dtype=torch.float32)

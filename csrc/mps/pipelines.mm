@@ -4,6 +4,7 @@
 #import "ownership.h"
 #include "source.h"
 
+#include <Availability.h>
 #include <c10/util/Exception.h>
 
 #include <mutex>
