@@ -4,8 +4,8 @@
 // - Before Metal 4.1 `this` of a function without an address space is a thread pointer. A call on another object is
 //   "address space mismatch in 'this' argument ('const device MyData'), parameter type must be 'const MyData'", and
 //   Apple's way out is `float operator[](int i) device const`, once for each space (developer.apple.com/forums, thread
-//   742665). MLX and PyTorch write such overloads (complex.h, gemv_masked.h; c10/metal). Copies that the compiler makes
-//   itself exist for every space: MLX copies `constant` structs.
+//   742665). MLX writes such overloads (gemv_masked.h, complex.h, logging.h). Copies that the compiler makes itself
+//   exist for every space: its notes list an implicit operator= for each (KhronosGroup/SPIRV-Cross#1647).
 // - From Metal 4.1 on it is `__metal_generic`, which leads to thread, threadgroup or device memory, and not to constant
 //   memory (developer.apple.com, "Writing reusable GPU functions with generic pointers"). What it leads to does not
 //   bind to `thread T&` ("reference to type 'thread float' could not bind to an lvalue of type '__metal_generic
@@ -32,14 +32,35 @@ bool is_thread_only(const CXXMethodDecl* method) {
   return type != nullptr && type->getName() == "simdgroup_matrix";
 }
 
-/// Whether another overload might be meant, had clang looked at the object's address space.
-bool is_alternative(const CXXMethodDecl* other, const CXXMethodDecl* method, bool is_const) {
-  bool takes_object = other->isConst() || !is_const;
-  return other != method && takes_object && other->getNumParams() == method->getNumParams();
+/// The functions that might be meant, had clang looked at the object's address space: overloads with as many
+/// parameters, or that convert to the same type.
+SmallVector<const CXXMethodDecl*, 4> alternatives(const CXXMethodDecl* method, bool is_const) {
+  SmallVector<const CXXMethodDecl*, 4> found = {method};
+  auto consider = [&](const NamedDecl* declaration) {
+    const auto* other = dyn_cast_or_null<CXXMethodDecl>(declaration->getAsFunction());
+    bool takes_object = other != nullptr && (isa<CXXConstructorDecl>(other) || other->isConst() || !is_const);
+    if (takes_object && other->getNumParams() == method->getNumParams()) {
+      found.push_back(other);
+    }
+  };
+  if (const auto* conversion = dyn_cast<CXXConversionDecl>(method)) {
+    for (const NamedDecl* declaration : method->getParent()->getVisibleConversionFunctions()) {
+      const auto* other = dyn_cast_or_null<CXXConversionDecl>(declaration->getAsFunction());
+      bool is_template = other != nullptr && other->getDescribedFunctionTemplate() != nullptr;
+      if (is_template || (other != nullptr && other->getConversionType() == conversion->getConversionType())) {
+        consider(declaration);
+      }
+    }
+    return found;
+  }
+  for (const NamedDecl* declaration : method->getParent()->lookup(method->getDeclName())) {
+    consider(declaration);
+  }
+  return found;
 }
 
-/// What the front end makes of `threadgroup T name;`: a reference to `*(threadgroup
-/// T*)metalsim_threadgroup_variable()`.
+/// What the front end makes of `threadgroup T name;`: a reference to what a call of metalsim_threadgroup_variable
+/// gives.
 bool is_threadgroup_variable(const VarDecl* variable) {
   const auto* object = dyn_cast_or_null<UnaryOperator>(variable->getInit());
   const auto* cast = object == nullptr ? nullptr : dyn_cast<CStyleCastExpr>(object->getSubExpr());
@@ -73,13 +94,10 @@ void Visitor::check_object(const CXXMethodDecl* method, const Expr* object, Sour
     }
     return;
   }
-  unsigned served = spaces_.served_by(method);
   bool is_const = (is_pointer ? object->getType()->getPointeeType() : object->getType()).isConstQualified();
-  for (const NamedDecl* found : method->getParent()->lookup(method->getDeclName())) {
-    const auto* other = dyn_cast<CXXMethodDecl>(found->getAsFunction() == nullptr ? found : found->getAsFunction());
-    if (other != nullptr && is_alternative(other, method, is_const)) {
-      served |= spaces_.served_by(other);
-    }
+  unsigned served = 0;
+  for (const CXXMethodDecl* candidate : alternatives(method, is_const)) {
+    served |= spaces_.served_by(candidate);
   }
   if ((served & space) != 0) {
     return;

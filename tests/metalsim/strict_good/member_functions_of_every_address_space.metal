@@ -25,6 +25,17 @@ struct Rows {
   float operator[](uint i) const device { return values[i]; }
 };
 
+/// As vllm-metal's own bfloat: the overload for constant objects is not const, and clang prefers it for the others.
+struct Bits {
+  ushort bits;
+  template <typename T>
+  operator T() const thread { return T(bits); }
+  template <typename T>
+  operator T() const device { return T(bits); }
+  template <typename T>
+  operator T() constant { return T(bits); }
+};
+
 struct Zero {
   float value;
   Zero() thread : value(0) {}
@@ -40,7 +51,8 @@ static float read(Line line) {
   return line.at(1);
 }
 
-kernel void f(device float* data [[buffer(0)]], constant Line& line [[buffer(1)]], device Line* lines [[buffer(2)]],
+kernel void f(device float* data [[buffer(0)]], constant Line& line [[buffer(1)]],
+              device Bits* bits [[buffer(4)]], device Line* lines [[buffer(2)]],
               device Rows* rows [[buffer(3)]], uint index [[thread_position_in_threadgroup]]) {
   threadgroup Line shared[4];
   threadgroup Zero zeros[4];
@@ -53,4 +65,6 @@ kernel void f(device float* data [[buffer(0)]], constant Line& line [[buffer(1)]
   copy.slope = line.slope;
   data[0] = line.at(2) + lines[index].at(3) + same.at(4) + local.at(5) + read(line) + read(shared[index]);
   data[1] = (shared[index] ? 1.0f : 2.0f) + (local ? 1.0f : 2.0f) + rows[index][2] + lines->zero() + copy.twice(1) + zeros[index].value;
+  Bits own = bits[0];
+  data[2] = float(own) + float(bits[1]);
 }
