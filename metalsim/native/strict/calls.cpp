@@ -19,18 +19,12 @@ std::string matrix_element(QualType type) {
   return metal_name(matrix->getTemplateArgs()[0].getAsType());
 }
 
-/// metal, metal::fast or metal::precise.
-bool is_metal(const NamespaceDecl* space) {
-  const auto* outer = dyn_cast<NamespaceDecl>(space->getParent());
-  return (outer == nullptr ? space : outer)->getName() == "metal";
-}
-
-/// Functions of namespace metal that exist for bfloat, or work for every type: rules.def says how that is known.
-bool takes_bfloat(llvm::StringRef name) {
-  return llvm::StringSwitch<bool>(name)
-      .Cases("isnan", "isinf", "isfinite", "isnormal", "isordered", "isunordered", "signbit", "select", true)
-      .Cases("as_type", "make_filled_simdgroup_matrix", "forward", "move", "swap", true)
-      .Default(name.starts_with("simdgroup_"));
+/// Functions of namespace metal itself that exist for integers, too: rules.def says what is known of them with bfloat.
+bool exists_for_integers(llvm::StringRef name) {
+  return name.starts_with("simd_") || name.starts_with("quad_") ||
+         llvm::StringSwitch<bool>(name)
+             .Cases("abs", "absdiff", "clamp", "max", "max3", "median3", "min", "min3", true)
+             .Default(false);
 }
 
 } // namespace
@@ -148,8 +142,8 @@ void Visitor::check_matrix_product(CallExpr* call, const FunctionDecl* callee) {
 
 void Visitor::check_bfloat_function(CallExpr* call, const FunctionDecl* callee) {
   const auto* space = dyn_cast<NamespaceDecl>(callee->getDeclContext());
-  bool is_library = space != nullptr && callee->getIdentifier() != nullptr && is_metal(space);
-  if (!is_library || takes_bfloat(callee->getName())) {
+  bool is_library = space != nullptr && callee->getIdentifier() != nullptr && space->getName() == "metal";
+  if (!is_library || !exists_for_integers(callee->getName())) {
     return;
   }
   for (const Expr* argument : call->arguments()) {
