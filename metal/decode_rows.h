@@ -23,18 +23,18 @@ struct DecodeTask {
   uint queries_per_kv_head;
   uint rows; ///< that there are, at most kRows; 0 for a sequence without queries
 
-  METAL_FUNC DecodeTask(const constant AttentionParams& params, const thread KvSource& source, uint3 group) thread {
+  DecodeTask(const constant AttentionParams& params, const thread KvSource& source, uint3 group) thread {
     split = group.x;
     kv_head = group.y;
     sequence = group.z;
     queries_per_kv_head = params.queries_per_kv_head;
     rows = min(source.len_q, kRows / queries_per_kv_head) * queries_per_kv_head;
   }
-  METAL_FUNC uint tokens() const thread { return rows / queries_per_kv_head; }
-  METAL_FUNC uint first_head() const thread { return kv_head * queries_per_kv_head; }
+  uint tokens() const thread { return rows / queries_per_kv_head; }
+  uint first_head() const thread { return kv_head * queries_per_kv_head; }
   /// Token and head of a row; of the last row for those past it, whose results nobody stores.
-  METAL_FUNC uint token(uint row) const thread { return min(row, rows - 1) / queries_per_kv_head; }
-  METAL_FUNC uint head(uint row) const thread { return first_head() + min(row, rows - 1) % queries_per_kv_head; }
+  uint token(uint row) const thread { return min(row, rows - 1) / queries_per_kv_head; }
+  uint head(uint row) const thread { return first_head() + min(row, rows - 1) % queries_per_kv_head; }
 };
 
 /// Tensors that are read. Those that function constants turn off are not bound.
@@ -51,7 +51,7 @@ struct RowRules {
   const device uchar* mask;
 
   /// The row's rules, given those of any row of the sequence.
-  METAL_FUNC ScoreRules of(ScoreRules shared) const thread {
+  ScoreRules of(ScoreRules shared) const thread {
     shared.slope = slope;
     if (has_mask) {
       shared.mask = mask;
@@ -60,8 +60,8 @@ struct RowRules {
   }
 };
 
-METAL_FUNC RowRules row_rules_of(const constant AttentionParams& params, const thread KvSource& source,
-                                 const thread DecodeTask& task, const thread DecodeInputs& inputs, uint row) {
+inline RowRules row_rules_of(const constant AttentionParams& params, const thread KvSource& source,
+                             const thread DecodeTask& task, const thread DecodeInputs& inputs, uint row) {
   const ScoreRules rules(params, source, task.sequence, task.head(row), inputs.mask, inputs.alibi_slopes);
   RowRules own;
   own.token = task.token(row);
@@ -79,7 +79,7 @@ struct StepRange {
 
 /// The steps that a split takes of the keys that its rows can see: equally many for all splits but the last ones,
 /// whatever the sequence's length is.
-METAL_FUNC StepRange steps_of_split(const constant AttentionParams& params, KeyRange visible, uint split) {
+inline StepRange steps_of_split(const constant AttentionParams& params, KeyRange visible, uint split) {
   const uint first = visible.begin / kStepKeys;
   const uint end = visible.begin < visible.end ? (visible.end + kStepKeys - 1) / kStepKeys : first;
   const uint share = max((end - first + params.num_splits - 1) / params.num_splits, params.keys_per_split / kStepKeys);
@@ -97,16 +97,16 @@ template <uint keys, uint together = keys> struct TileRows {
   RowPlace runs[kMaxRuns];
 
   /// Keys of a run; 0 where there are none. A constant of the pipeline, as what follows from it is.
-  METAL_FUNC static uint run_keys() {
+  static uint run_keys() {
     return KvSource::has_runs_of(keys)                                   ? keys
            : keys / 2 % together == 0 && KvSource::has_runs_of(keys / 2) ? keys / 2
            : keys / 4 % together == 0 && KvSource::has_runs_of(keys / 4) ? keys / 4
                                                                          : 0;
   }
-  METAL_FUNC static bool has_runs() { return run_keys() != 0; }
-  METAL_FUNC static bool has_run(uint number) { return number * run_keys() < keys; }
+  static bool has_runs() { return run_keys() != 0; }
+  static bool has_run(uint number) { return number * run_keys() < keys; }
 
-  METAL_FUNC TileRows(const thread KvSource& kv_source, uint first) thread : source(kv_source) {
+  TileRows(const thread KvSource& kv_source, uint first) thread : source(kv_source) {
     first_key = first;
     if (has_runs()) {
 #pragma clang loop unroll(full)
@@ -120,7 +120,7 @@ template <uint keys, uint together = keys> struct TileRows {
     }
   }
   /// Whether some run has no block. Where there are none, each row says so itself.
-  METAL_FUNC bool lacks_a_run() const thread {
+  bool lacks_a_run() const thread {
     bool lacks = false;
     if (has_runs()) {
 #pragma clang loop unroll(full)
@@ -132,7 +132,7 @@ template <uint keys, uint together = keys> struct TileRows {
   }
   /// Row first_key + i, below len_k unless there are runs. `first` is the first of the rows that are read at once: the
   /// same for all lanes, and a constant once loops are unrolled.
-  METAL_FUNC RowPlace place(uint i, uint first = 0) const thread {
+  RowPlace place(uint i, uint first = 0) const thread {
     if (!has_runs()) {
       return source.place(first_key + i);
     }
@@ -158,10 +158,9 @@ struct DecodeOutput {
   device float* partial_out;
   uint queries_per_kv_head, rows;
 
-  METAL_FUNC DecodeOutput(const constant AttentionParams& params, const thread KvSource& source,
-                          const thread DecodeTask& task, uint batch, device Element* out_buffer,
-                          device float* lse_buffer, device float* partial_out_buffer, device float* partial_lse_buffer)
-      thread {
+  DecodeOutput(const constant AttentionParams& params, const thread KvSource& source, const thread DecodeTask& task,
+               uint batch, device Element* out_buffer, device float* lse_buffer, device float* partial_out_buffer,
+               device float* partial_lse_buffer) thread {
     queries_per_kv_head = task.queries_per_kv_head;
     rows = task.rows;
     if (is_split) {
@@ -182,9 +181,9 @@ struct DecodeOutput {
     }
   }
 
-  METAL_FUNC bool has(uint row) const thread { return row < rows; }
+  bool has(uint row) const thread { return row < rows; }
 
-  METAL_FUNC void store(uint row, uint column, float number) const thread {
+  void store(uint row, uint column, float number) const thread {
     const uint token = row / queries_per_kv_head;
     const uint head = row % queries_per_kv_head;
     if (is_split) {
@@ -193,7 +192,7 @@ struct DecodeOutput {
       out[token * out_row + head * out_head + column] = Element(number);
     }
   }
-  METAL_FUNC void store_lse(uint row, SoftmaxRow state) const thread {
+  void store_lse(uint row, SoftmaxRow state) const thread {
     const uint token = row / queries_per_kv_head;
     const uint head = row % queries_per_kv_head;
     lse[head * lse_head + token] = state.log_sum_exp();

@@ -15,6 +15,8 @@
 // So a fragment is what a lane holds of it, a vector of two. A simdgroup_matrix is made of it where matrices are
 // multiplied, and nowhere else: Apple's has 64 elements a lane, of which the first two are the lane's and the others
 // nobody's, so that a matrix in an array, a member or a result is 256 bytes until the optimiser has seen through it.
+//
+// What takes or returns fragments is METAL_FUNC, that is always inline: a call would bring them to memory.
 #pragma once
 
 #include <metal_simdgroup>

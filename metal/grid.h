@@ -10,7 +10,7 @@ namespace fused_attn {
 using namespace metal;
 
 /// The threadgroup of the grid at which the dispatch begins.
-METAL_FUNC uint3 first_threadgroup(const constant AttentionParams& params) {
+inline uint3 first_threadgroup(const constant AttentionParams& params) {
   return is_part ? uint3(params.first_x, params.first_y, params.first_z) : uint3(0);
 }
 

@@ -19,14 +19,14 @@ using namespace fused_attn;
 namespace fused_attn {
 
 /// A row's place in a cache, in bytes from the start of its buffer.
-METAL_FUNC ulong cache_place(const constant CacheStrides& strides, ulong block, uint token, uint head) {
+inline ulong cache_place(const constant CacheStrides& strides, ulong block, uint token, uint head) {
   return block * strides.block + token * ulong(strides.token) + head * ulong(strides.head);
 }
 
 template <typename Unit>
-METAL_FUNC void copy_token(const device uchar* key, const device uchar* value, device uchar* key_cache,
-                           device uchar* value_cache, const constant ReshapeAndCacheParams& params, ulong token,
-                           ulong slot, uint thread_index, uint threads) {
+inline void copy_token(const device uchar* key, const device uchar* value, device uchar* key_cache,
+                       device uchar* value_cache, const constant ReshapeAndCacheParams& params, ulong token, ulong slot,
+                       uint thread_index, uint threads) {
   const uint row_units = params.row_bytes / sizeof(Unit);
   const ulong block = slot / params.block_size;
   const uint offset = slot % params.block_size;
@@ -45,9 +45,9 @@ METAL_FUNC void copy_token(const device uchar* key, const device uchar* value, d
 }
 
 template <typename Unit>
-METAL_FUNC void copy_block(device uchar* cache, const constant CacheStrides& strides,
-                           const constant CopyBlocksParams& params, ulong source, ulong target, uint thread_index,
-                           uint threads) {
+inline void copy_block(device uchar* cache, const constant CacheStrides& strides,
+                       const constant CopyBlocksParams& params, ulong source, ulong target, uint thread_index,
+                       uint threads) {
   const uint row_units = params.row_bytes / sizeof(Unit);
   const ulong units = ulong(params.block_size) * params.num_kv_heads * row_units;
   for (ulong i = thread_index; i < units; i += threads) {
@@ -61,8 +61,8 @@ METAL_FUNC void copy_block(device uchar* cache, const constant CacheStrides& str
 }
 
 template <typename Unit>
-METAL_FUNC void copy_pair(device uchar* key_cache, device uchar* value_cache, const constant CopyBlocksParams& params,
-                          ulong source, ulong target, uint thread_index, uint threads) {
+inline void copy_pair(device uchar* key_cache, device uchar* value_cache, const constant CopyBlocksParams& params,
+                      ulong source, ulong target, uint thread_index, uint threads) {
   copy_block<Unit>(key_cache, params.key_cache, params, source, target, thread_index, threads);
   copy_block<Unit>(value_cache, params.value_cache, params, source, target, thread_index, threads);
 }

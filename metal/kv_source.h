@@ -43,7 +43,7 @@ struct RowRange {
 };
 
 /// A sequence's rows according to cu_seqlens [B + 1], made safe for a tensor of `total` rows.
-METAL_FUNC RowRange packed_rows(const device int* cu_seqlens, uint sequence, uint total) {
+inline RowRange packed_rows(const device int* cu_seqlens, uint sequence, uint total) {
   const int begin = clamp(cu_seqlens[sequence], 0, int(total));
   const int end = clamp(cu_seqlens[sequence + 1], begin, int(total));
   return {uint(begin), uint(end - begin)};
@@ -68,7 +68,7 @@ struct KvSource {
 #endif
 
 #if FUSED_ATTN_KV_SOURCE == 0
-  METAL_FUNC KvSource(const constant AttentionParams& params, uint sequence, uint kv_head) thread {
+  KvSource(const constant AttentionParams& params, uint sequence, uint kv_head) thread {
     len_q = params.len_q;
     len_k = params.len_k;
     first_query = 0;
@@ -78,8 +78,8 @@ struct KvSource {
     value_row = params.value.row;
   }
 #elif FUSED_ATTN_KV_SOURCE == 1
-  METAL_FUNC KvSource(const constant AttentionParams& params, uint sequence, uint kv_head,
-                      const device int* cu_seqlens_q, const device int* cu_seqlens_k) thread {
+  KvSource(const constant AttentionParams& params, uint sequence, uint kv_head, const device int* cu_seqlens_q,
+           const device int* cu_seqlens_k) thread {
     const RowRange queries = packed_rows(cu_seqlens_q, sequence, params.total_q);
     const RowRange keys = packed_rows(cu_seqlens_k, sequence, params.total_k);
     len_q = queries.length;
@@ -91,9 +91,8 @@ struct KvSource {
     value_base = kv_head * ulong(params.value.head) + keys.begin * value_row;
   }
 #else
-  METAL_FUNC KvSource(const constant AttentionParams& params, uint sequence, uint kv_head,
-                      const device int* cu_seqlens_q, const device int* seqused_k, const device int* block_table)
-      thread {
+  KvSource(const constant AttentionParams& params, uint sequence, uint kv_head, const device int* cu_seqlens_q,
+           const device int* seqused_k, const device int* block_table) thread {
     const RowRange queries = packed_rows(cu_seqlens_q, sequence, params.total_q);
     const ulong room = min(ulong(params.max_blocks) * block_size, ulong(kUnlimitedWindow));
     len_q = queries.length;
@@ -111,12 +110,10 @@ struct KvSource {
 #endif
 
   /// Whether `rows` rows that begin at a multiple of `rows` are one even run, key_row and value_row apart. A constant.
-  METAL_FUNC static bool has_runs_of(uint rows) {
-    return FUSED_ATTN_KV_SOURCE != kPagedSource || block_size % rows == 0;
-  }
+  static bool has_runs_of(uint rows) { return FUSED_ATTN_KV_SOURCE != kPagedSource || block_size % rows == 0; }
 
   /// Row `key` of the sequence, below len_k.
-  METAL_FUNC RowPlace place(uint key) const thread {
+  RowPlace place(uint key) const thread {
 #if FUSED_ATTN_KV_SOURCE == 2
     const int entry = blocks[key / block_size];
     const bool exists = uint(entry) < num_blocks; // a negative one is large
@@ -130,13 +127,12 @@ struct KvSource {
 };
 
 /// Where the row of the sequence's query 0 begins in a tensor with these strides (query and out).
-METAL_FUNC ulong query_base(const constant Strides& strides, uint sequence, uint head, const thread KvSource& source) {
+inline ulong query_base(const constant Strides& strides, uint sequence, uint head, const thread KvSource& source) {
   return sequence * ulong(strides.batch) + head * ulong(strides.head) + source.first_query * ulong(strides.row);
 }
 
 /// Where the sequence's query 0 is in lse.
-METAL_FUNC ulong lse_base(const constant AttentionParams& params, uint sequence, uint head,
-                          const thread KvSource& source) {
+inline ulong lse_base(const constant AttentionParams& params, uint sequence, uint head, const thread KvSource& source) {
   return sequence * ulong(params.lse_batch) + head * ulong(params.lse_head) + source.first_query;
 }
 

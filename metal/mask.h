@@ -13,7 +13,7 @@ using namespace metal;
 enum MaskTileLabel : uchar { kSkipTile = 0, kMixedTile = 1, kPlainTile = 2 };
 
 /// An additive mask's entry, or 0 / -infinity of a bool one.
-METAL_FUNC float mask_entry(const device uchar* mask, ulong index) {
+inline float mask_entry(const device uchar* mask, ulong index) {
   switch (mask_kind) {
   case kBoolMask:
     return mask[index] != 0 ? 0.0f : -INFINITY;
@@ -27,12 +27,12 @@ METAL_FUNC float mask_entry(const device uchar* mask, ulong index) {
 }
 
 /// Heads that have masks of their own.
-METAL_FUNC uint mask_heads_of(const constant AttentionParams& params) {
+inline uint mask_heads_of(const constant AttentionParams& params) {
   return params.mask.head != 0 ? params.num_heads : 1;
 }
 
 /// Where a mask's entry for query 0 and key 0 is, in bytes.
-METAL_FUNC ulong mask_offset(const constant AttentionParams& params, uint sequence, uint head) {
+inline ulong mask_offset(const constant AttentionParams& params, uint sequence, uint head) {
   const ulong item = mask_kind == kBoolMask ? 1 : mask_kind == kFloatMask ? 4 : 2;
   return item * (sequence * ulong(params.mask.batch) + head * ulong(params.mask.head));
 }

@@ -25,10 +25,10 @@ struct SoftmaxRow {
   float reduction = 0.0f;
 
   /// Whether a (scaled) score is too far above the maximum.
-  METAL_FUNC bool is_exceeded_by(float largest_score) const thread { return largest_score > maximum + kMaximumSlack; }
+  bool is_exceeded_by(float largest_score) const thread { return largest_score > maximum + kMaximumSlack; }
 
   /// Moves the maximum up to a (scaled) score, and returns the factor that weights so far are to be multiplied by.
-  METAL_FUNC float raise(float largest_score) thread {
+  float raise(float largest_score) thread {
     const float raised = max(maximum, largest_score);
     const float factor = maximum == -INFINITY ? 0.0f : fast::exp2(maximum - raised);
     maximum = raised;
@@ -38,7 +38,7 @@ struct SoftmaxRow {
   }
 
   /// Adds one logit that has no value, in base 2, and returns the factor for the output. `sum` must be the row's.
-  METAL_FUNC float add_sink(float logit) thread {
+  float add_sink(float logit) thread {
     if (logit == -INFINITY) {
       return 1.0f;
     }
@@ -48,12 +48,10 @@ struct SoftmaxRow {
   }
 
   /// The factor that makes sums of weighted values an average; 0 for a row that sees nothing.
-  METAL_FUNC float normaliser() const thread { return sum == 0.0f ? 0.0f : 1.0f / sum; }
+  float normaliser() const thread { return sum == 0.0f ? 0.0f : 1.0f / sum; }
 
   /// Natural logarithm of the sum of exponentials.
-  METAL_FUNC float log_sum_exp() const thread {
-    return sum == 0.0f ? -INFINITY : from_base_2(maximum + precise::log2(sum));
-  }
+  float log_sum_exp() const thread { return sum == 0.0f ? -INFINITY : from_base_2(maximum + precise::log2(sum)); }
 };
 
 } // namespace fused_attn

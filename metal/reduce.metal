@@ -31,16 +31,16 @@ constant constexpr uint kMergeSimdgroups = kMergeThreads / kLanes;
 constant constexpr uint kLaneQuads = (kQuads + kLanes - 1) / kLanes;
 
 /// exp(lse - reference), 0 for a part without keys.
-METAL_FUNC float share(float lse, float reference) {
+inline float share(float lse, float reference) {
   return lse == -INFINITY ? 0.0f : fast::exp2((lse - reference) * kLog2E);
 }
 
 /// What lse are reduced by before exp: the largest, but no infinity.
-METAL_FUNC float reference_of(float largest) {
+inline float reference_of(float largest) {
   return largest == -INFINITY ? 0.0f : largest;
 }
 
-METAL_FUNC ulong place_of(const constant Strides& strides, uint3 row) {
+inline ulong place_of(const constant Strides& strides, uint3 row) {
   return row.z * ulong(strides.batch) + row.y * ulong(strides.head) + row.x * ulong(strides.row);
 }
 

@@ -23,11 +23,11 @@ constant constexpr float kLn2 = 0.69314718055994530942f;
 /// What is added to scores, times log2(e). Below -9e37 that might be more than a float holds, while masks of the lowest
 /// number are common, and a row of nothing else sees all its keys: the slope is 1/2 there.
 constant constexpr float kBend = 8.507059173023462e37f; // 2^126
-METAL_FUNC float to_base_2(float natural) {
+inline float to_base_2(float natural) {
   return max(natural * kLog2E, fma(natural, 0.5f, -kBend));
 }
 /// The inverse, up to rounding.
-METAL_FUNC float from_base_2(float score) {
+inline float from_base_2(float score) {
   const float natural = min(score * kLn2, (score + kBend) * 2.0f);
   return natural == -INFINITY ? -FLT_MAX : natural;
 }
@@ -52,8 +52,8 @@ struct ScoreRules {
   ulong mask_row, mask_column;
 
   /// `alibi_slopes` and `mask` may be unbound where their constants say so.
-  METAL_FUNC ScoreRules(const constant AttentionParams& params, const thread KvSource& source, uint sequence, uint head,
-                        const device uchar* mask_buffer, const device float* alibi_slopes) thread {
+  ScoreRules(const constant AttentionParams& params, const thread KvSource& source, uint sequence, uint head,
+             const device uchar* mask_buffer, const device float* alibi_slopes) thread {
     // A factor of 0 times a hidden score's infinity would be NaN; the smallest normal number does as well.
     scale = max(abs(params.scale) * kLog2E, FLT_MIN);
     negates_query = params.scale < 0.0f;
@@ -74,10 +74,10 @@ struct ScoreRules {
   }
 
   /// Factor on scores in the exponential.
-  METAL_FUNC float exponent_scale() const thread { return scores_are_scaled ? 1.0f : scale; }
+  float exponent_scale() const thread { return scores_are_scaled ? 1.0f : scale; }
 
   /// The keys that at least one of the queries begin, ..., end - 1 may see, by windows and length. Not empty queries.
-  METAL_FUNC KeyRange visible_keys(uint begin, uint end) const thread {
+  KeyRange visible_keys(uint begin, uint end) const thread {
     if (!limits_keys) {
       return {0, len_k};
     }
@@ -88,7 +88,7 @@ struct ScoreRules {
   }
 
   /// Whether each of the queries begin, ..., end - 1 sees each of the keys, by windows and length.
-  METAL_FUNC bool sees_all(uint begin, uint end, KeyRange keys) const thread {
+  bool sees_all(uint begin, uint end, KeyRange keys) const thread {
     bool all = keys.end <= len_k;
     if (limits_keys) {
       all = all && int(keys.begin) >= int(end) - 1 + position_offset - window_left &&
@@ -98,7 +98,7 @@ struct ScoreRules {
   }
 
   /// Whether the query may see the key, by windows and length.
-  METAL_FUNC bool sees(uint query, uint key) const thread {
+  bool sees(uint query, uint key) const thread {
     bool visible = key < len_k;
     if (limits_keys) {
       const int position = int(query) + position_offset;
@@ -108,7 +108,7 @@ struct ScoreRules {
   }
 
   /// What every score takes, whatever its tile: scale, softcap and ALiBi.
-  METAL_FUNC float changed(float score, uint query, uint key) const thread {
+  float changed(float score, uint query, uint key) const thread {
     if (has_softcap) {
       score = softcap * precise::tanh(score * scale_to_softcap);
     } else if (scores_are_scaled) {
@@ -121,7 +121,7 @@ struct ScoreRules {
   }
 
   /// What a score takes in a tile that its mask or a window cuts through. `score` went through changed().
-  METAL_FUNC float hidden(float score, uint query, uint key, bool tile_is_masked) const thread {
+  float hidden(float score, uint query, uint key, bool tile_is_masked) const thread {
     if (!sees(query, key)) {
       return -INFINITY;
     }

@@ -114,9 +114,9 @@ MISTAKES = (
     Mistake(
         "deprecated API",
         PIPELINES,
-        "const id<MTLLibrary> library = [device newLibraryWithSource",
+        "const id<MTLLibrary> library = owned_by_pool([device newLibraryWithSource",
         "(void)[device newLibraryWithFile:text(kernel.file) error:&error];\n"
-        "const id<MTLLibrary> library = [device newLibraryWithSource",
+        "const id<MTLLibrary> library = owned_by_pool([device newLibraryWithSource",
         r"'newLibraryWithFile:error:' is deprecated: first deprecated in macOS 13\.0",
     ),
     Mistake(
