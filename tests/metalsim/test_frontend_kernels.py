@@ -70,13 +70,14 @@ template <typename T, int N, int M = N * 2, typename Mask = float>
 
 
 @pytest.mark.parametrize(
-    ("instantiation", "expression", "max_threads", "types"),
+    ("instantiation", "expression", "max_threads", "types", "written"),
     [
         (
             'template [[host_name("a" "_" "b")]] [[kernel]] decltype(attend<half, 4>) attend<half, 4>;',
             "attend<half, 4>",
             "4* (4 * 2) + sizeof(half) * 0",
             ["const device half*", "device float*"],
+            "decltype(attend<half, 4>)",
         ),
         (
             'template [[host_name("a_b")]] kernel void attend<vec<half, 2>, 4, 1, bool>(\n'
@@ -85,16 +86,18 @@ template <typename T, int N, int M = N * 2, typename Mask = float>
             "attend<vec<half, 2>, 4, 1, bool>",
             "4* 1 + sizeof(vec<half, 2>) * 0",
             ["const device vec<half, 2>*", "device bool*"],
+            "void(const device half2*, device bool*, ushort)",
         ),
         (
             'typedef decltype(attend<float, 1>) attend_t; template [[host_name("a_b")]] kernel attend_t attend<float, 1>;',
             "attend<float, 1>",
             "1* (1 * 2) + sizeof(float) * 0",
             ["const device float*", "device float*"],
+            "attend_t",
         ),
     ],
 )
-def test_kernel_templates(instantiation, expression, max_threads, types):
+def test_kernel_templates(instantiation, expression, max_threads, types, written):
     result = translate(TEMPLATE + instantiation)
     assert result.findings == ()
     (kernel,) = result.kernels.values()
@@ -104,7 +107,7 @@ def test_kernel_templates(instantiation, expression, max_threads, types):
     assert words(registration) == (
         f'METALSIM_KERNEL_0("a_b", ({expression}), {max_threads}, '
         + arguments('buffer, 0, "q", true', 'buffer, 1, "m", true', 'thread_index_in_simdgroup, 0, "lane", true')
-        + ")"
+        + f") METALSIM_INSTANCE_TYPE(({expression}), ({written}))"
     )
 
 
