@@ -47,7 +47,7 @@ test: build lint metal check-macos
 	@echo "== pytest: metalsim, and the package on its software mps device"
 	@$(ON_MPS) $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/metalsim tests/metal $(MPS_TESTS)
 	@echo "== pytest: the MPS backend's host code"
-	@METALSIM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/test_mps_host.py
+	@METALSIM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/test_mps_host.py tests/test_refusals.py
 
 # Tests of the package whose device can be chosen.
 MPS_TESTS := $(patsubst %,tests/test_%.py,cache_ops compile cores errors example_generate flash_attn_interface flash_attn_kvcache forward large \

@@ -67,8 +67,8 @@ void encode_launch(at::mps::MPSStream* stream, id<MTLComputePipelineState> pipel
   while (const std::optional<Part> part = parts.next()) {
     @autoreleasepool {
       if (waiting > 0 && waiting + part->seconds > max_seconds) {
-        // Ends the encoder and commits without waiting; the next commandEncoder() is of a new command buffer: so torch's
-        // MPSStream.mm, of which three versions were read. The function is in torch 2.9, 2.13 and 2.15.
+        // Ends the encoder and commits without waiting; the next commandEncoder() is of a new command buffer: so
+        // torch's MPSStream.mm, of which three versions were read. The function is in torch 2.9, 2.13 and 2.15.
         stream->synchronize(at::mps::SyncType::COMMIT);
         waiting = 0;
       }
