@@ -197,7 +197,7 @@ def prefill_macros(**changes: Any) -> dict[str, Any]:
 def test_our_prefill(staged: int) -> None:
     metal = SCALE.parents[1] / "metal"
     library = cuda.compile(metal / "prefill.metal", [metal], prefill_macros(STAGED=staged))
-    constants = {0: 0, 1: True, 2: False, 3: False, 4: False, 5: 1}
+    constants = {0: 0, 1: True, 2: False, 3: False, 4: False, 5: 1, 8: False}
     code = text(library.pipeline("prefill", constants, products="tensor"))
     # Two products for each 8 rows, 8 keys and 8 columns of K and of V, in the code for whole tiles and in that for others.
     assert code.count("mma.sync") == 2 * 2 * 2 * 8
