@@ -11,7 +11,7 @@
 using namespace metal;
 
 kernel void load_fragment(const device half* left [[buffer(0)]], device half* out [[buffer(1)]]) {
-  simdgroup_matrix<half, 8, 8> fragment;
-  simdgroup_load(fragment, left, 12, ulong2(8, 0));
-  simdgroup_store(fragment, out, 8);
+  simdgroup_matrix<half, 8, 8> matrix_tile;
+  simdgroup_load(matrix_tile, left, 12, ulong2(8, 0));
+  simdgroup_store(matrix_tile, out, 8);
 }

@@ -13,9 +13,9 @@ using namespace metal;
 kernel void exchange_fragments(const device float* scores [[buffer(0)]], device float* out [[buffer(1)]],
                                uint simdgroup [[simdgroup_index_in_threadgroup]]) {
   threadgroup float tile[4 * 64];
-  simdgroup_float8x8 fragment;
-  simdgroup_load(fragment, scores + simdgroup * 64, 8);
-  simdgroup_store(fragment, tile + simdgroup * 64, 8);
-  simdgroup_load(fragment, tile + (simdgroup + 3) % 4 * 64, 8);
-  simdgroup_store(fragment, out + simdgroup * 64, 8);
+  simdgroup_float8x8 matrix_tile;
+  simdgroup_load(matrix_tile, scores + simdgroup * 64, 8);
+  simdgroup_store(matrix_tile, tile + simdgroup * 64, 8);
+  simdgroup_load(matrix_tile, tile + (simdgroup + 3) % 4 * 64, 8);
+  simdgroup_store(matrix_tile, out + simdgroup * 64, 8);
 }

@@ -9,7 +9,7 @@
 using namespace metal;
 
 kernel void store_fragment(const device float* left [[buffer(0)]], device float* out [[buffer(1)]]) {
-  simdgroup_float8x8 fragment;
-  simdgroup_load(fragment, left, 8);
-  simdgroup_store(fragment, out, 8);
+  simdgroup_float8x8 matrix_tile;
+  simdgroup_load(matrix_tile, left, 8);
+  simdgroup_store(matrix_tile, out, 8);
 }
