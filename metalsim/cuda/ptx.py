@@ -35,10 +35,16 @@ def read_description(ptx: str) -> tuple[int, list[DescribedArgument]]:
 
 def used_buffers(ptx: str) -> set[int]:
     """Return the indices of the buffers whose addresses the code loads: they are the first 31 parameters, 8 bytes each."""
+    # The parameters by their name, or by a register that has their address.
+    addresses = {"metalsim_kernel_param_0"}
+    for target, source in re.findall(r"mov\.[bu]64\s+(%rd\d+), (\S+);", ptx):
+        if source in addresses:
+            addresses.add(target)
     used = set()
-    for vector, offset in re.findall(r"ld\.param\.(?:v(\d)\.)?[ub]64[^[]*\[metalsim_kernel_param_0(?:\+(\d+))?\]", ptx):
-        first = int(offset or 0) // 8
-        used |= {index for index in range(first, first + int(vector or 1)) if index < 31}
+    for vector, address, offset in re.findall(r"ld\.param\.(?:v(\d)\.)?[ub]64[^[]*\[([%\w]+)(?:\+(\d+))?\]", ptx):
+        if address in addresses:
+            first = int(offset or 0) // 8
+            used |= {index for index in range(first, first + int(vector or 1)) if index < 31}
     return used
 
 

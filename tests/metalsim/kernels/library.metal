@@ -56,7 +56,7 @@ kernel void vectors(device float* out [[buffer(0)]], uint i [[thread_position_in
   const int3 truncated = int3(float3(-1.7f, 1.7f, 2.0f));
   const float3 filled = float3(0.5f) + 1.0f;
   const half4 halves = half4(1.0h, half2(2.0h), 3.0h);
-  const uint4 mixed = uint4(uchar2(7, 8), short2(9, 10));
+  const uint4 mixed = uint4(uint2(uchar2(7, 8)), uint2(short2(9, 10)));
   const float2 same = as_type<float2>(as_type<uint2>(a));
   const float4 results[] = {float4(c, b[3]),         float4(float3(truncated), 0.0f), float4(filled, b.yx.x),
                             float4(halves),          float4(mixed),                   float4(same, a.yx),
