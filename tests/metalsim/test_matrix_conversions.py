@@ -33,7 +33,7 @@ inline thread vec<T, 2>& elements(thread simdgroup_matrix<T, 8, 8>& matrix) {
 }
 
 /// The elements of a lane, loaded by hand as a kernel does whose rows are not evenly strided.
-inline simdgroup_matrix<ELEMENT, 8, 8> fragment(const device ELEMENT* x, uint lane) {
+inline simdgroup_matrix<ELEMENT, 8, 8> gathered(const device ELEMENT* x, uint lane) {
   simdgroup_matrix<ELEMENT, 8, 8> matrix;
   elements(matrix) = vec<ELEMENT, 2>(x[2 * lane], x[2 * lane + 1]);
   return matrix;
@@ -54,46 +54,46 @@ kernel void loaded(const device ELEMENT* x [[buffer(0)]], device float* out [[bu
 
 kernel void loaded_by_hand(const device ELEMENT* x [[buffer(0)]], device float* out [[buffer(1)]],
                            uint lane [[thread_index_in_simdgroup]]) {
-  multiply(fragment(x, lane), fragment(x + 64, lane), out);
+  multiply(gathered(x, lane), gathered(x + 64, lane), out);
 }
 
 /// The elements of one of two matrices, chosen at run time.
 kernel void chosen(const device ELEMENT* x [[buffer(0)]], device float* out [[buffer(1)]],
                    uint lane [[thread_index_in_simdgroup]]) {
-  simdgroup_matrix<ELEMENT, 8, 8> a = fragment(x, lane);
+  simdgroup_matrix<ELEMENT, 8, 8> a = gathered(x, lane);
   if (x[127] > ELEMENT(0.0f)) {
-    a = fragment(x + 64, lane);
+    a = gathered(x + 64, lane);
   }
   multiply(a, a, out);
 }
 
 kernel void wide_by_narrow(const device ELEMENT* x [[buffer(0)]], device float* out [[buffer(1)]],
                            uint lane [[thread_index_in_simdgroup]]) {
-  multiply(make_filled_simdgroup_matrix<float, 8, 8>(0.5f), fragment(x, lane), out);
+  multiply(make_filled_simdgroup_matrix<float, 8, 8>(0.5f), gathered(x, lane), out);
 }
 
 kernel void both_widened(const device ELEMENT* x [[buffer(0)]], device float* out [[buffer(1)]],
                          uint lane [[thread_index_in_simdgroup]]) {
-  multiply(widened(fragment(x, lane)), widened(fragment(x + 64, lane)), out);
+  multiply(widened(gathered(x, lane)), widened(gathered(x + 64, lane)), out);
 }
 
 kernel void one_widened(const device ELEMENT* x [[buffer(0)]], device float* out [[buffer(1)]],
                         uint lane [[thread_index_in_simdgroup]]) {
-  multiply(widened(fragment(x, lane)), fragment(x + 64, lane), out);
+  multiply(widened(gathered(x, lane)), gathered(x + 64, lane), out);
 }
 
 /// What is multiplied as it is, and needed as a float besides.
 kernel void also_stored(const device ELEMENT* x [[buffer(0)]], device float* out [[buffer(1)]],
                         uint lane [[thread_index_in_simdgroup]]) {
-  const simdgroup_matrix<ELEMENT, 8, 8> a = fragment(x, lane);
-  multiply(a, fragment(x + 64, lane), out);
+  const simdgroup_matrix<ELEMENT, 8, 8> a = gathered(x, lane);
+  multiply(a, gathered(x + 64, lane), out);
   out[64 + lane] = float(a.thread_elements()[0]);
 }
 
 kernel void narrowed_result(const device ELEMENT* x [[buffer(0)]], device ELEMENT* out [[buffer(1)]],
                             uint lane [[thread_index_in_simdgroup]]) {
   simdgroup_float8x8 c = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
-  simdgroup_multiply_accumulate(c, fragment(x, lane), fragment(x + 64, lane), c);
+  simdgroup_multiply_accumulate(c, gathered(x, lane), gathered(x + 64, lane), c);
   *reinterpret_cast<device vec<ELEMENT, 2>*>(out + 2 * lane) = vec<ELEMENT, 2>(elements(c));
 }
 """
