@@ -4,6 +4,7 @@ That results are right on ``mps`` is what the whole suite says with ``METALSIM=1
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -163,7 +164,7 @@ def test_the_gpu_chooses_the_kernel(gpu, is_staged):
 
 @pytest.mark.parametrize("macos", ["14.0", "15.0"])
 def test_macos(macos):
-    """The two ways to say that infinities exist; the other kernels of this process were compiled in one of them."""
+    """The two names of the safe mode; the other kernels of this process were compiled by one of them."""
     head_dim = {"14.0": 16, "15.0": 24}[macos]
     query = on_mps(1, 1, 9, head_dim, dtype=torch.float32)
     with metalsim.described_as("M1", macos=macos):
@@ -181,8 +182,9 @@ def test_math_mode_is_not_asked_of_older_sdks(sdk):
     flags = ["-I", str(fused_attn.CSRC), f"-D__MAC_OS_X_VERSION_MAX_ALLOWED={sdk}", "-E"]
     command = build.compile_command(source, Path("-"), torch=True, arc=True, flags=flags)
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert ("options.mathMode = " in text) == (sdk >= 150000)
-    assert "options.fastMathEnabled = " in text
+    assert ("options.mathMode = MTLMathModeSafe;" in text) == (sdk >= 150000)
+    assert ("options.mathFloatingPointFunctions = MTLMathFloatingPointFunctionsPrecise;" in text) == (sdk >= 150000)
+    assert re.search(r"options\.fastMathEnabled = (NO|__objc_no);", text)
 
 
 def test_views_begin_where_they_begin():
